@@ -1,0 +1,50 @@
+# The one entry: every target sets up what it needs in .venv/ by itself. `make help` lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+ROOMS  := protocol client daemon bench tests
+PACKAGES := $(foreach room,protocol client daemon bench,-p depthwire.$(room))
+IMAGE  ?=
+OUT    ?= demo-out
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check bench setup clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.daemon  ## start a daemon, send it a picture, write depth, cloud and a side-by-side into demo-out/ (IMAGE=photo.jpg takes yours)
+	$(BIN)/python -m depthwire.client.demo --out $(OUT) $(if $(IMAGE),--image "$(IMAGE)") $(ARGS)
+
+serve: $(VENV)/.daemon  ## run the daemon in the foreground (ARGS="--bind … --model …")
+	$(BIN)/depthwired $(ARGS)
+
+test: $(VENV)/.dev  ## run the tests (ARGS="-k …" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev build/mypy/depthwire  ## lint and type-check
+	$(BIN)/ruff check $(ROOMS)
+	$(BIN)/ruff format --check $(ROOMS)
+	$(BIN)/mypy $(PACKAGES)
+
+setup: $(VENV)/.dev  ## install everything into .venv/ for working on depthwire
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build demo-out bench-out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.daemon: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.daemon
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,test,check]'
+	@touch $@
+
+# mypy finds a namespace package only in a folder of that name, which the repository's root need not have.
+build/mypy/depthwire:
+	@mkdir -p build/mypy && ln -sfn ../.. $@

@@ -1,0 +1,320 @@
+"""Messages: what a request and a reply may hold. The one place where either is validated.
+
+The front parses every request here before anything else looks at it; the client builds requests and reads replies
+with the same code.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, cast
+
+import numpy as np
+
+from depthwire.protocol import frames
+from depthwire.protocol.errors import (
+    DepthwireError,
+    InvalidRequestError,
+    ProtocolError,
+    UnknownOpError,
+    UnsupportedVersionError,
+)
+from depthwire.protocol.frames import Buffer, FrameError
+from depthwire.protocol.intrinsics import CameraIntrinsics
+
+VERSION: Final = 1
+
+Op: TypeAlias = Literal["pc", "metric_depth", "rel_depth", "health", "cancel"]
+OPS: Final[tuple[Op, ...]] = ("pc", "metric_depth", "rel_depth", "health", "cancel")
+IMAGE_OPS: Final = frozenset({"pc", "metric_depth", "rel_depth"})
+
+MAX_ID: Final = 2**64 - 1
+MAX_MAX_DEPTH_M: Final = 10_000.0
+MAX_TIMEOUT_MS: Final = 86_400_000.0
+PATCH: Final = 14
+MIN_MODEL_INPUT_SIZE: Final = 4 * PATCH
+MAX_MODEL_INPUT_SIZE: Final = 110 * PATCH
+MAX_STREAM_BYTES: Final = 128
+MAX_META_BYTES: Final = 4096
+MAX_META_NESTING: Final = 8
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}", re.ASCII)
+_IMAGE_FIELDS = frozenset(
+    {
+        "image",
+        "camera_intrinsics",
+        "max_depth",
+        "encoder",
+        "dataset",
+        "model_input_size",
+        "timeout_ms",
+        "stream",
+        "meta",
+    }
+)
+_FIELDS: Final[dict[str, frozenset[str]]] = {
+    "pc": _IMAGE_FIELDS,
+    "metric_depth": _IMAGE_FIELDS,
+    "rel_depth": _IMAGE_FIELDS,
+    "health": frozenset({"timeout_ms", "meta"}),
+    "cancel": frozenset({"target", "timeout_ms", "meta"}),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that has passed validation.
+
+    `image` is the encoded picture (a memoryview of the received frame), `max_depth` metres, `timeout_ms` how long an
+    answer is worth waiting for, `target` the id that a `cancel` takes back; None is "not given".
+    """
+
+    id: int
+    op: Op
+    image: Buffer | None = None
+    intrinsics: CameraIntrinsics | None = None
+    max_depth: float | None = None
+    encoder: str | None = None
+    dataset: str | None = None
+    model_input_size: int | None = None
+    timeout_ms: float | None = None
+    stream: str | None = None
+    meta: dict[Any, Any] | None = None
+    target: int | None = None
+
+    def to_frames(self) -> list[Buffer]:
+        """The message's frames: the header, then the image where it is large enough for a frame of its own.
+
+        Raises InvalidRequestError for what `parse_request` would refuse, so that a client hears it before sending.
+        """
+        fields: dict[str, Any] = {"v": VERSION, "id": self.id, "op": self.op}
+        optional = {
+            "image": self.image,
+            "camera_intrinsics": self.intrinsics.to_wire() if self.intrinsics else None,
+            "max_depth": self.max_depth,
+            "encoder": self.encoder,
+            "dataset": self.dataset,
+            "model_input_size": self.model_input_size,
+            "timeout_ms": self.timeout_ms,
+            "stream": self.stream,
+            "meta": self.meta,
+            "target": self.target,
+        }
+        fields |= {name: value for name, value in optional.items() if value is not None}
+        validate_request(fields)
+        try:
+            return frames.encode(fields)
+        except (FrameError, OverflowError, ValueError, TypeError) as error:
+            raise InvalidRequestError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply as a client reads it: `fields` when `error` is None. Arrays stand over the received frames."""
+
+    id: int | None
+    op: str | None
+    fields: dict[str, Any]
+    error: DepthwireError | None = None
+
+
+class RequestRefused(Exception):
+    """A request that failed validation: `error` is the answer, `id`, `op` and `meta` what could be read of it."""
+
+    def __init__(self, error: DepthwireError, request_id: int | None, op: str | None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.id = request_id
+        self.op = op
+
+
+def parse_request(message: Sequence[Buffer]) -> Request:
+    """The request in a message's header and buffer frames (envelope taken off).
+
+    Raises RequestRefused with the structured error to answer.
+    """
+    try:
+        fields = frames.decode(message)
+    except FrameError as error:
+        refusal = InvalidRequestError(str(error), field="header")
+        request_id, op = _identify(message)
+        raise RequestRefused(refusal, request_id, op) from None
+    try:
+        return validate_request(fields)
+    except DepthwireError as error:
+        raise RequestRefused(error, *_identity_of(fields)) from None
+
+
+def validate_request(fields: dict[str, Any]) -> Request:
+    """The request that a decoded map is, every field checked.
+
+    Raises InvalidRequestError, UnsupportedVersionError or UnknownOpError naming the field and the limit.
+    """
+    version = fields.get("v")
+    if type(version) is not int or version != VERSION:
+        raise UnsupportedVersionError(f"v is {version!r}; this is version {VERSION}", field="v")
+    request_id = _integer(fields, "id", 0, MAX_ID)
+    if request_id is None:
+        raise InvalidRequestError("id is missing; it is an unsigned 64-bit number", field="id")
+    op = fields.get("op")
+    if not isinstance(op, str) or op not in _FIELDS:
+        shown = op if isinstance(op, str) and len(op) <= 40 else type(op).__name__
+        raise UnknownOpError(f"op is {shown!r}; the operations are {', '.join(OPS)}", field="op")
+    for name in fields:
+        if name not in _FIELDS[op] and name not in ("v", "id", "op"):
+            raise InvalidRequestError(f"{name[:40]} is not a field of {op}", field=name[:40])
+
+    image = fields.get("image")
+    if op in IMAGE_OPS:
+        if image is None:
+            raise InvalidRequestError(f"image is missing; {op} needs encoded JPEG, PNG or WebP bytes", field="image")
+        if not isinstance(image, (bytes, bytearray, memoryview)):
+            raise InvalidRequestError(f"image is not bytes but {type(image).__name__}", field="image")
+    intrinsics = None
+    if fields.get("camera_intrinsics") is not None:
+        intrinsics = CameraIntrinsics.from_wire(fields["camera_intrinsics"])
+    elif op == "pc":
+        raise InvalidRequestError("camera_intrinsics is missing; pc needs fx, fy, cx and cy", field="camera_intrinsics")
+    target = _integer(fields, "target", 0, MAX_ID)
+    if op == "cancel" and target is None:
+        raise InvalidRequestError("target is missing; it is the id of the request to cancel", field="target")
+    size = _integer(fields, "model_input_size", MIN_MODEL_INPUT_SIZE, MAX_MODEL_INPUT_SIZE)
+    if size is not None and size % PATCH:
+        raise InvalidRequestError(
+            f"model_input_size is {size}; it must be a multiple of {PATCH}", field="model_input_size"
+        )
+    return Request(
+        id=request_id,
+        op=cast(Op, op),
+        image=image,
+        intrinsics=intrinsics,
+        max_depth=_number(fields, "max_depth", MAX_MAX_DEPTH_M, "metres"),
+        encoder=_name(fields, "encoder"),
+        dataset=_name(fields, "dataset"),
+        model_input_size=size,
+        timeout_ms=_number(fields, "timeout_ms", MAX_TIMEOUT_MS, "milliseconds"),
+        stream=_stream(fields),
+        meta=_meta(fields),
+        target=target,
+    )
+
+
+def parse_reply(message: Sequence[Buffer]) -> Reply:
+    """The reply in a message's header and buffer frames. Raises ProtocolError for anything that is not one."""
+    try:
+        fields = frames.decode(message)
+    except FrameError as error:
+        raise ProtocolError(f"the daemon's answer cannot be read: {error}") from None
+    if fields.get("v") != VERSION:
+        raise ProtocolError(f"the daemon answered in version {fields.get('v')!r}; this client speaks {VERSION}")
+    request_id, op = _identity_of(fields)
+    if fields.get("ok") is True:
+        if request_id is None:
+            raise ProtocolError("the daemon's answer has no id")
+        rest = {name: value for name, value in fields.items() if name not in ("v", "id", "op", "ok")}
+        return Reply(request_id, op, rest)
+    return Reply(request_id, op, {"meta": fields.get("meta")}, DepthwireError.from_wire(fields.get("error")))
+
+
+def result_header(request_id: int, op: str, fields: dict[str, Any], meta: dict[Any, Any] | None = None) -> bytes:
+    """The header frame of a reply with ok=true. Arrays in `fields` are given by `frames.array_header`."""
+    header = {"v": VERSION, "id": request_id, "op": op, "ok": True, **fields}
+    if meta is not None:
+        header["meta"] = meta
+    return frames.pack_header(header)
+
+
+def error_header(
+    request_id: int | None, op: str | None, error: DepthwireError, meta: dict[Any, Any] | None = None
+) -> bytes:
+    """The one frame of a reply with ok=false. `id` and `op` are nil where the request's could not be read."""
+    header: dict[str, Any] = {"v": VERSION, "id": request_id, "op": op, "ok": False, "error": error.to_wire()}
+    if meta is not None:
+        header["meta"] = meta
+    return frames.pack_header(header)
+
+
+def _identify(message: Sequence[Buffer]) -> tuple[int | None, str | None]:
+    """What can be said of a message whose buffers are wrong but whose header may be whole."""
+    try:
+        return _identity_of(frames.unpack_header(message[0]))
+    except (FrameError, IndexError):
+        return None, None
+
+
+def _identity_of(fields: dict[str, Any]) -> tuple[int | None, str | None]:
+    request_id, op = fields.get("id"), fields.get("op")
+    return (
+        request_id if type(request_id) is int and 0 <= request_id <= MAX_ID else None,
+        op if isinstance(op, str) and len(op) <= 40 else None,
+    )
+
+
+def _integer(fields: dict[str, Any], name: str, low: int, high: int) -> int | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if type(value) is not int:
+        raise InvalidRequestError(f"{name} is not a whole number but {type(value).__name__}", field=name)
+    if not low <= value <= high:
+        raise InvalidRequestError(f"{name} is {value}; {low} to {high} are allowed", field=name)
+    return value
+
+
+def _number(fields: dict[str, Any], name: str, high: float, unit: str) -> float | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidRequestError(f"{name} is not a number but {type(value).__name__}", field=name)
+    if not (math.isfinite(value) and 0 < value <= high):
+        raise InvalidRequestError(f"{name} is {value}; above 0 to {high:g} {unit} are allowed", field=name)
+    return float(value)
+
+
+def _name(fields: dict[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise InvalidRequestError(f"{name} is not a name of at most 32 letters, digits and _ . -", field=name)
+    return value
+
+
+def _stream(fields: dict[str, Any]) -> str | None:
+    value = fields.get("stream")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 1 <= len(value.encode()) <= MAX_STREAM_BYTES:
+        raise InvalidRequestError(f"stream is not text of 1 to {MAX_STREAM_BYTES} bytes", field="stream")
+    return value
+
+
+def _meta(fields: dict[str, Any]) -> dict[Any, Any] | None:
+    value = fields.get("meta")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"meta is not a map but {type(value).__name__}", field="meta")
+    _check_nesting(value, MAX_META_NESTING)
+    try:
+        size = len(frames.pack_header(value))
+    except (FrameError, OverflowError, ValueError, TypeError, RecursionError) as error:
+        raise InvalidRequestError(f"meta does not travel: {error}", field="meta") from None
+    if size > MAX_META_BYTES:
+        raise InvalidRequestError(f"meta is {size} bytes packed; at most {MAX_META_BYTES} are allowed", field="meta")
+    return value
+
+
+def _check_nesting(value: Any, levels: int) -> None:
+    if not isinstance(value, (dict, list, tuple)):
+        if isinstance(value, (frames.BufferRef, np.ndarray)):
+            raise InvalidRequestError("meta holds an array or a buffer reference; neither travels there", field="meta")
+        return
+    if levels == 0:
+        raise InvalidRequestError(f"meta is nested deeper than {MAX_META_NESTING} levels", field="meta")
+    for element in value.values() if isinstance(value, dict) else value:
+        _check_nesting(element, levels - 1)
