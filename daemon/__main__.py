@@ -1,0 +1,42 @@
+"""`depthwired`, the daemon's command: reads the settings, says what it is about to do, and runs the front."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import click
+
+from depthwire.daemon.catalogue import InvalidInputSize, UnknownModel
+from depthwire.daemon.config import config_options, from_options
+from depthwire.daemon.logs import set_up_logging
+
+log = logging.getLogger("depthwire")
+
+
+@click.command(context_settings={"auto_envvar_prefix": "DEPTHWIRE", "help_option_names": ["-h", "--help"]})
+@config_options
+@click.version_option(package_name="depthwire")
+def main(**options: Any) -> None:
+    """Answer depth requests over ZeroMQ: metric depth maps and point clouds from camera frames.
+
+    Every setting is also a variable (--max-batch is DEPTHWIRE_MAX_BATCH) and a key of the --config file (max_batch).
+    Ends on SIGTERM or Ctrl-C after it has answered all that it admitted.
+    """
+    config = from_options(options)
+    set_up_logging(config.log_level, config.log_format)
+    from depthwire.daemon.front import Front
+
+    try:
+        front = Front(config)
+    except (UnknownModel, InvalidInputSize) as error:
+        raise click.UsageError(f"--model or --preload: {error}") from None
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    front.announce()
+    sys.exit(front.run())
+
+
+if __name__ == "__main__":
+    main()

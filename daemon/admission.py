@@ -1,0 +1,173 @@
+"""Admission: whether a valid request can be served here, and what exactly it asks for. The front calls it.
+
+Everything that can be refused without decoding the image is refused here: sizes by the image's header, models by the
+catalogue, requests that a model cannot answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from depthwire.daemon import catalogue, checkpoints
+from depthwire.daemon.catalogue import Checkpoint, ModelKey
+from depthwire.daemon.config import Config
+from depthwire.daemon.geometry import network_input_size
+from depthwire.daemon.image_header import read_image_header
+from depthwire.daemon.scheduler import Client, Pending
+from depthwire.protocol import (
+    BadImageError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    OverloadedError,
+    Request,
+    TooLargeError,
+)
+
+_DEFAULT_DATASET = "hypersim"
+_DEFAULT_ENCODER = "vits"
+
+
+class Admission:
+    """The limits and the default model of this daemon, applied to one request after another."""
+
+    def __init__(self, config: Config, arena_bytes: int) -> None:
+        self._config = config
+        self._arena_bytes = arena_bytes
+        self._max_image_bytes = int(config.max_image_mb * 2**20)
+        self._max_image_pixels = int(config.max_image_megapixels * 1e6)
+        self._max_input_pixels = int(config.max_input_megapixels * 1e6)
+        self.default_model: ModelKey = (
+            catalogue.parse_model_key(config.model) if config.model else checkpoints.default_model(config.checkpoints)
+        )
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What `health` tells of the limits."""
+        return {
+            "max_image_bytes": self._max_image_bytes,
+            "max_image_pixels": self._max_image_pixels,
+            "min_image_side": self._config.min_image_side,
+            "max_input_pixels": self._max_input_pixels,
+            "max_waiting": self._config.max_waiting,
+            "max_in_flight_per_client": self._config.max_in_flight_per_client,
+        }
+
+    def admit(
+        self, request: Request, client: Client, envelope: Sequence[bytes], arrived: float, ticket: int
+    ) -> Pending:
+        """The pending request that this is.
+
+        Raises BadImageError, TooLargeError, ModelNotFoundError or InvalidRequestError, naming the field and the limit.
+        """
+        image = request.image
+        assert image is not None
+        if len(image) > self._max_image_bytes:
+            raise TooLargeError(
+                f"image is {len(image)} bytes; at most {self._max_image_bytes} are allowed", field="image"
+            )
+        header = read_image_header(image)
+        width, height = header.width, header.height
+        if min(width, height) < self._config.min_image_side:
+            raise BadImageError(
+                f"image is {width}x{height} pixels; each side must be at least {self._config.min_image_side}",
+                field="image",
+            )
+        if width * height > self._max_image_pixels:
+            raise TooLargeError(
+                f"image is {width}x{height} = {width * height} pixels; at most {self._max_image_pixels} are allowed",
+                field="image",
+            )
+        needed = (16 if request.op == "pc" else 4) * width * height + len(image)
+        if needed > self._arena_bytes // 2:
+            raise TooLargeError(
+                f"image and result of this {request.op} take {needed} bytes; at most {self._arena_bytes // 2} are"
+                " allowed (half of the daemon's arena)",
+                field="image",
+            )
+        key = self._requested_model(request)
+        checkpoint = catalogue.lookup(key.encoder, key.dataset)
+        if not checkpoint.metric and request.op != "rel_depth":
+            raise InvalidRequestError(
+                f"{request.op} needs metres, but {key} gives inverse depth up to an unknown scale and shift; "
+                "use rel_depth, or a metric model such as vits_hypersim_518",
+                field="dataset",
+            )
+        input_height, input_width = network_input_size(height, width, key.size)
+        if input_height * input_width > self._max_input_pixels:
+            raise TooLargeError(
+                f"image of {width}x{height} pixels at model_input_size {key.size} makes a network input of "
+                f"{input_width}x{input_height} pixels; at most {self._max_input_pixels} are allowed",
+                field="model_input_size",
+            )
+        timeout_ms = request.timeout_ms or self._config.default_timeout_ms
+        return Pending(
+            ticket=ticket,
+            client=client,
+            envelope=envelope,
+            request=request,
+            checkpoint=checkpoint,
+            model=str(key),
+            image=image,
+            image_format=header.format,
+            width=width,
+            height=height,
+            input_height=input_height,
+            input_width=input_width,
+            scale=_scale(request, checkpoint),
+            arrived=arrived,
+            deadline=arrived + 1e-3 * timeout_ms if timeout_ms else float("inf"),
+        )
+
+    def check_unsent(self, unsent_bytes: int) -> None:
+        """Raise OverloadedError if a client leaves too many of its results unread."""
+        limit = self._config.max_unsent_mb_per_client * 2**20
+        if unsent_bytes >= limit:
+            raise OverloadedError(
+                f"{unsent_bytes} bytes of results wait to be read by this client; at most {limit} are allowed",
+                retry_after_ms=100.0,
+            )
+
+    def duplicate_id(self, request_id: int) -> InvalidRequestError:
+        return InvalidRequestError(f"id {request_id} is already in flight on this connection", field="id")
+
+    def _requested_model(self, request: Request) -> ModelKey:
+        """The model of a request, what it leaves open taken from the default model where that fits."""
+        default = self.default_model
+        encoder, dataset, size = request.encoder, request.dataset, request.model_input_size
+        if encoder is None and dataset is None:
+            encoder, dataset = default.encoder, default.dataset
+            size = size or default.size
+        elif dataset is None:
+            assert encoder is not None
+            dataset = default.dataset if _exists(encoder, default.dataset) else _only_dataset(encoder)
+        elif encoder is None:
+            encoder = default.encoder if _exists(default.encoder, dataset) else _only_encoder(dataset)
+        if (encoder, dataset) == (default.encoder, default.dataset):
+            size = size or default.size
+        try:
+            return catalogue.model_key(encoder, dataset, size)
+        except catalogue.UnknownModel as error:
+            raise ModelNotFoundError(str(error), field="encoder" if request.encoder else "dataset") from None
+        except catalogue.InvalidInputSize as error:
+            raise InvalidRequestError(str(error), field="model_input_size") from None
+
+
+def _scale(request: Request, checkpoint: Checkpoint) -> float:
+    """What the network's output is multiplied by: metres for a metric answer, 1 for a relative one."""
+    if request.op == "rel_depth" or checkpoint.native_max_depth is None:
+        return 1.0
+    return request.max_depth or checkpoint.native_max_depth
+
+
+def _exists(encoder: str, dataset: str) -> bool:
+    return any((c.encoder, c.dataset) == (encoder, dataset) for c in catalogue.CATALOGUE)
+
+
+def _only_dataset(encoder: str) -> str:
+    datasets = [c.dataset for c in catalogue.CATALOGUE if c.encoder == encoder]
+    return datasets[0] if len(datasets) == 1 else _DEFAULT_DATASET
+
+
+def _only_encoder(dataset: str) -> str:
+    encoders = [c.encoder for c in catalogue.CATALOGUE if c.dataset == dataset]
+    return encoders[0] if len(encoders) == 1 else _DEFAULT_ENCODER

@@ -1,0 +1,117 @@
+"""The arena: shared memory that a request's image goes into and its result comes out of, written once each.
+
+The front creates it, hands its file descriptor to every worker, and alone decides who uses which bytes; a worker only
+maps it. A result lives at (offset, length) from the moment the front reserves it until ZeroMQ has sent it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import mmap
+import os
+import weakref
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+ALIGNMENT = 64
+"""Every block starts on a cache line, which also aligns any dtype."""
+
+
+class Arena:
+    """Front side: reserve, view, release. One thread calls it, but a view may die in any thread.
+
+    First fit at the lowest address, so that a daemon with little to do touches few pages of a large arena.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        self.fd = os.memfd_create("depthwire-arena", os.MFD_CLOEXEC)
+        os.ftruncate(self.fd, size_bytes)
+        self.size = size_bytes
+        self.memory = mmap.mmap(self.fd, size_bytes)
+        self.used = 0
+        """Bytes reserved at the moment."""
+        self._free: list[tuple[int, int]] = [(0, size_bytes)]  # (offset, length), by offset, never adjacent
+        self._lengths: dict[int, int] = {}
+        self._holders: dict[int, int] = {}
+        self._died: deque[int] = deque()
+        self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        """Becomes readable when a view's bytes come back, for a front that waits for room."""
+
+    def reserve(self, length: int) -> int | None:
+        """The offset of a block of `length` bytes that nobody else uses, or None where there is no room now."""
+        needed = -(-max(length, 1) // ALIGNMENT) * ALIGNMENT
+        for index, (offset, room) in enumerate(self._free):
+            if room < needed:
+                continue
+            if room == needed:
+                del self._free[index]
+            else:
+                self._free[index] = (offset + needed, room - needed)
+            self._lengths[offset] = needed
+            self._holders[offset] = 1
+            self.used += needed
+            return offset
+        return None
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Copy an encoded image into a block: the only copy of it that the front makes."""
+        self.memory[offset : offset + len(data)] = data
+
+    def view(self, block: int, start: int, length: int) -> npt.NDArray[np.uint8]:
+        """The `length` bytes from offset `start` on, inside the block at offset `block`.
+
+        Hand the view to ZeroMQ and forget it: it dies when the message is sent or its peer is gone, and the block
+        stays reserved until the last of its views has died and `release` has been called.
+        """
+        view = np.frombuffer(self.memory, np.uint8, length, start)
+        self._holders[block] += 1
+        weakref.finalize(view, self._view_died, block).atexit = False
+        return view
+
+    def release(self, block: int) -> bool:
+        """Give up one hold on a block, the reserver's own or a dead view's; True if that freed it."""
+        self._holders[block] -= 1
+        if self._holders[block]:
+            return False
+        del self._holders[block]
+        self._insert_free(block, self._lengths.pop(block))
+        return True
+
+    def collect(self) -> list[int]:
+        """Take note of the views that have died; returns the blocks that this freed."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.wake_fd)
+        freed = []
+        while self._died:
+            block = self._died.popleft()
+            if self.release(block):
+                freed.append(block)
+        return freed
+
+    def _insert_free(self, offset: int, length: int) -> None:
+        self.used -= length
+        index = bisect.bisect_left(self._free, (offset, 0))
+        if index < len(self._free) and self._free[index][0] == offset + length:
+            length += self._free.pop(index)[1]
+        if index and sum(self._free[index - 1]) == offset:
+            offset, before = self._free.pop(index - 1)
+            length, index = before + length, index - 1
+        self._free.insert(index, (offset, length))
+
+    def _view_died(self, block: int) -> None:
+        # Runs in whichever thread dropped the last reference, mostly pyzmq's, so it only leaves a note.
+        self._died.append(block)
+        os.eventfd_write(self.wake_fd, 1)
+
+    def close(self) -> None:
+        """Give the descriptors back. The mapping itself goes with the last view over it."""
+        os.close(self.fd)
+        os.close(self.wake_fd)
+
+
+def map_arena(fd: int) -> mmap.mmap:
+    """Worker side: the arena behind an inherited file descriptor, readable and writable."""
+    return mmap.mmap(fd, os.fstat(fd).st_size)

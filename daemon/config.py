@@ -1,0 +1,146 @@
+"""Everything that can be set on the daemon, once: each field is a flag, a DEPTHWIRE_ variable and a YAML key.
+
+`__main__` builds the command line from these fields; flags win over the environment, the environment over the file
+given with --config, the file over the defaults here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+
+def _setting(default: Any, text: str, **option: Any) -> Any:
+    """A field of Config with what click needs to know of it."""
+    metadata = {"help": text, "option": option}
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Config:
+    bind: list[str] = _setting(
+        ["tcp://127.0.0.1:5555"],
+        "Endpoint to listen on, tcp://ADDRESS:PORT or ipc://PATH; may be given more than once.",
+        multiple=True,
+        metavar="ENDPOINT",
+    )
+    device: str = _setting("auto", "auto (CUDA if there is one, else CPU), cpu, or cuda:0, cuda:1, …", metavar="DEVICE")
+    engine: str = _setting(
+        "auto",
+        "What runs the network; null answers with a constant plane.",
+        type=click.Choice(["auto", "torch", "null"]),
+    )
+    precision: str = _setting(
+        "auto",
+        "Of the network's weights; auto takes float16 on CUDA and float32 on the CPU.",
+        type=click.Choice(["auto", "float32", "float16", "bfloat16"]),
+    )
+    checkpoints: Path | None = _setting(
+        None,
+        "Folder with checkpoints under their official file names.",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+    )
+    download: bool = _setting(True, "Fetch checkpoints that are not on disk from their hub.", is_flag=True)
+    model: str | None = _setting(
+        None,
+        "Model for requests that name none; default: the first official metric one on disk, else vitt_starter.",
+        metavar="ENCODER_DATASET[_SIZE]",
+    )
+    preload: list[str] = _setting(
+        [], "Model to load at the start; may be given more than once.", multiple=True, metavar="MODEL"
+    )
+    model_memory_mb: int = _setting(
+        0, "Memory for loaded models; the least recently used one goes first. 0: chosen by the device.", min=0
+    )
+    max_batch: int = _setting(0, "Most images in one batch. 0: chosen by the engine.", min=0, max=256)
+    threads: int = _setting(0, "Threads of a worker's CPU work. 0: the cores this process may use.", min=0, max=256)
+    arena_mb: int = _setting(
+        1024, "Shared memory for images and results under way; touched only as far as needed.", min=16
+    )
+    max_image_mb: float = _setting(32.0, "Largest encoded image.", min=0.001)
+    max_image_megapixels: float = _setting(40.0, "Largest image by its pixels.", min=0.001)
+    min_image_side: int = _setting(14, "Smallest width and height of an image, in pixels.", min=1)
+    max_input_megapixels: float = _setting(
+        2.0, "Largest input of the network, which grows with an image's aspect ratio.", min=0.003
+    )
+    max_waiting: int = _setting(512, "Most requests that wait for a worker; more are told to come back.", min=1)
+    max_waiting_mb: int = _setting(512, "Most bytes of images that wait for a worker.", min=1)
+    max_in_flight_per_client: int = _setting(64, "Most requests of one client under way.", min=1)
+    max_unsent_mb_per_client: int = _setting(
+        256, "Most bytes of results that one client may leave unread before its requests are refused.", min=1
+    )
+    send_queue: int = _setting(64, "Most replies that wait for one slow client; further ones are dropped.", min=1)
+    default_timeout_ms: int = _setting(0, "timeout_ms for requests that give none. 0: no limit.", min=0)
+    start_timeout_s: float = _setting(120.0, "A worker that needs longer to start is replaced.", min=1)
+    silence_timeout_s: float = _setting(10.0, "A worker that answers no ping for this long is replaced.", min=0.1)
+    batch_timeout_s: float = _setting(120.0, "A worker that needs longer for one batch is replaced.", min=0.1)
+    drain_timeout_s: float = _setting(60.0, "On SIGTERM, the longest wait for requests already admitted.", min=0)
+    log_level: str = _setting(
+        "info", "debug logs a line a request.", type=click.Choice(["debug", "info", "warning", "error"])
+    )
+    log_format: str = _setting("text", "For people or for machines.", type=click.Choice(["text", "json"]))
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a click command with --config and one option for each field of Config."""
+    for setting in reversed(dataclasses.fields(Config)):
+        command = _option(setting)(command)
+    return click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=_read_file,
+        help="YAML file of these settings, keys as the flags with _ for -.",
+    )(command)
+
+
+def from_options(options: dict[str, Any]) -> Config:
+    """The Config that a command's parsed options are."""
+    settings: dict[str, Any] = {n: list(value) if isinstance(value, tuple) else value for n, value in options.items()}
+    return Config(**settings)
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file. Raises click.BadParameter naming a key that does not exist, or bad YAML."""
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{path} is not a YAML file: {error}") from None
+    if not isinstance(settings, dict):
+        raise click.BadParameter(f"{path} holds no settings; write lines of the form `bind: tcp://127.0.0.1:5555`")
+    known = {setting.name: setting for setting in dataclasses.fields(Config)}
+    for name, value in settings.items():
+        if name not in known:
+            raise click.BadParameter(f"{path}: {name} is not a setting; the settings are {', '.join(known)}")
+        if known[name].metadata["option"].get("multiple") and not isinstance(value, list):
+            settings[name] = [value]
+    return settings
+
+
+def _read_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        context.default_map = {**(context.default_map or {}), **read_config_file(path)}
+
+
+def _option(setting: dataclasses.Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    option = dict(setting.metadata["option"])
+    flag = f"--{setting.name.replace('_', '-')}"
+    default = setting.default_factory() if callable(setting.default_factory) else setting.default
+    if option.pop("is_flag", False):
+        flag = f"{flag}/--no-{flag[2:]}"
+    elif "type" not in option:
+        low, high = option.pop("min", None), option.pop("max", None)
+        if isinstance(default, int):
+            option["type"] = click.IntRange(low, high)
+        elif isinstance(default, float):
+            option["type"] = click.FloatRange(low, high)
+    return click.option(flag, default=default, help=setting.metadata["help"], show_default=True, **option)

@@ -1,0 +1,86 @@
+"""The seam between the worker and what runs a network: an Engine loads checkpoints, a Network runs batches.
+
+The worker calls `prepare` for each image in a decode thread, `infer` for each batch in the engine thread and `finish`
+for each result in a finishing thread. Nothing on the worker's side of the seam knows which network or device it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from depthwire.daemon.catalogue import Checkpoint
+
+
+class Network(Protocol):
+    """A checkpoint on a device, ready to run."""
+
+    bytes: int
+    """Device memory that its weights take."""
+
+    def prepare(self, bgr: npt.NDArray[np.uint8], height: int, width: int) -> Any:
+        """The network's input of `height` × `width` for a picture (h, w, 3); called from several threads."""
+        ...
+
+    def infer(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """One output for each prepared input, all of the same size. One thread calls it."""
+        ...
+
+    def finish(self, output: Any, scale: float, depth: npt.NDArray[np.float32]) -> None:
+        """Write an output times `scale` to `depth` (height, width) of the picture; called from several threads."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs networks on one device."""
+
+    name: str
+    device: str
+    precision: str
+    max_batch: int
+    memory_bytes: int
+    """Memory that loaded checkpoints may take together, unless the operator sets a budget."""
+
+    def load(self, checkpoint: Checkpoint, path: Path | None) -> Network:
+        """The checkpoint in file `path` on the device; called beside `infer` of other networks."""
+        ...
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether a smaller batch may succeed where this error ended one."""
+        ...
+
+    def is_poisoned(self, error: BaseException) -> bool:
+        """Whether after this error the device answers nothing but errors until the process ends."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What an operator chose: device `auto`, `cpu` or `cuda:N`, precision `auto` or a name, threads for the CPU."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    max_batch: int = 0
+    threads: int = 1
+    constant_depth: float = 0.5
+
+
+def create_engine(name: str, options: EngineOptions) -> Engine:
+    """The engine called `name`: `torch`, `null`, or `auto` for the best there is on this machine.
+
+    Raises ValueError for a device or a precision that it does not have.
+    """
+    if name == "null":
+        from depthwire.daemon.engine_null import NullEngine
+
+        return NullEngine(options)
+    if name in ("torch", "auto"):
+        from depthwire.daemon.engine_torch import TorchEngine
+
+        return TorchEngine(options)
+    raise ValueError(f"engine {name!r} is not known; the engines are auto, torch and null")

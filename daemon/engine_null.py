@@ -1,0 +1,51 @@
+"""The null engine: a plane of constant depth, to measure everything but the network.
+
+It takes no checkpoint and resizes nothing: fitting a picture to a network and back is the network's cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from depthwire.daemon.catalogue import Checkpoint
+from depthwire.daemon.engine import EngineOptions
+
+
+class NullNetwork:
+    bytes = 0
+
+    def __init__(self, constant: float) -> None:
+        self._constant = constant
+
+    def prepare(self, bgr: npt.NDArray[np.uint8], height: int, width: int) -> float:
+        return self._constant
+
+    def infer(self, batch: Sequence[float]) -> Sequence[float]:
+        return batch
+
+    def finish(self, output: float, scale: float, depth: npt.NDArray[np.float32]) -> None:
+        depth.fill(output * scale)
+
+
+class NullEngine:
+    name = "null"
+    device = "cpu"
+    precision = "float32"
+    memory_bytes = 2**30
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.max_batch = options.max_batch or 8
+        self._constant = options.constant_depth
+
+    def load(self, checkpoint: Checkpoint, path: Path | None) -> NullNetwork:
+        return NullNetwork(self._constant)
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, MemoryError)
+
+    def is_poisoned(self, error: BaseException) -> bool:
+        return False

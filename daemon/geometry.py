@@ -1,0 +1,39 @@
+"""How big the picture is when the network sees it. Pure arithmetic, without torch or numpy: the front calls it to
+group requests into batches of one shape, the worker to resize, and both must come to the same numbers.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+PATCH = 14
+"""Side of one patch in pixels: both sides of every network input are multiples of it."""
+
+
+def network_input_size(height: int, width: int, model_input_size: int) -> tuple[int, int]:
+    """Size (height, width) in pixels, multiples of 14, at which a picture enters the network.
+
+    The "lower bound" rule of the official Depth Anything V2 `Resize`: the picture is scaled by
+    max(size / height, size / width), so that its shorter side becomes `model_input_size`, and each side is rounded
+    to the nearest multiple of 14, a tie to the even one, but up where rounding would fall below `model_input_size`.
+    640×480 at 518 is 686×518; 1242×375 is 1722×518.
+
+    The result grows with the aspect ratio without bound: the caller limits the number of patches it accepts.
+
+    Raises:
+        ValueError: a side or `model_input_size` is not positive.
+    """
+    if height < 1 or width < 1 or model_input_size < 1:
+        raise ValueError(
+            f"sizes must be at least 1 pixel, got {width}×{height} pixels at input size {model_input_size}"
+        )
+    scale = max(model_input_size / height, model_input_size / width)
+    return (
+        _multiple_of_patch(scale * height, model_input_size),
+        _multiple_of_patch(scale * width, model_input_size),
+    )
+
+
+def _multiple_of_patch(side: float, at_least: int) -> int:
+    rounded = round(side / PATCH) * PATCH  # round() takes a tie to the even number, as numpy's does
+    return rounded if rounded >= at_least else ceil(side / PATCH) * PATCH

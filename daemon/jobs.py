@@ -1,0 +1,183 @@
+"""What front and worker say to each other over their socket pair: small msgpack messages, no image or result bytes.
+
+The front sends Load, Unload, Stage, Drop, Ping and Stop; the worker answers with the rest. The kernel keeps message
+borders (SOCK_SEQPACKET), both ends are ours, and times are seconds on the machine's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import msgpack
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_ERROR_CHARACTERS = 2000
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What the front tells a worker at its start, as JSON on its command line. Zero is "choose yourself"."""
+
+    engine: str
+    device: str
+    precision: str
+    max_batch: int
+    threads: int
+    checkpoints: str | None
+    download: bool
+    log_level: str
+    log_format: str
+
+    def to_json(self) -> str:
+        return json.dumps(vars(self))
+
+
+class Load(NamedTuple):
+    """Load the checkpoint of this encoder and dataset, beside the work."""
+
+    encoder: str
+    dataset: str
+
+
+class Unload(NamedTuple):
+    """Forget a loaded checkpoint; the front has nothing in flight for it."""
+
+    encoder: str
+    dataset: str
+
+
+class Stage(NamedTuple):
+    """Decode this image now and run it in the next batch that it fits in.
+
+    Offsets and lengths are bytes in the arena. The depth map (height × width float32) goes to `depth_offset`, the
+    points (height·width × 3 float32) to `points_offset` unless that is negative. The network's output times `scale`
+    is the depth. The intrinsics belong to this width and height. After `deadline` nobody waits any more.
+    """
+
+    ticket: int
+    encoder: str
+    dataset: str
+    input_height: int
+    input_width: int
+    image_offset: int
+    image_length: int
+    image_format: str
+    width: int
+    height: int
+    depth_offset: int
+    points_offset: int
+    scale: float
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    deadline: float
+
+
+class Drop(NamedTuple):
+    """Nobody waits for this ticket any more; answer Dropped as soon as nothing touches its memory."""
+
+    ticket: int
+
+
+class Ping(NamedTuple):
+    number: int
+
+
+class Stop(NamedTuple):
+    """End the process; nothing is in flight."""
+
+
+class Hello(NamedTuple):
+    """The worker's first word: what it runs on, and how much it takes at once."""
+
+    pid: int
+    engine: str
+    device: str
+    precision: str
+    max_batch: int
+    memory_bytes: int
+
+
+class Loaded(NamedTuple):
+    encoder: str
+    dataset: str
+    bytes: int
+
+
+class LoadFailed(NamedTuple):
+    encoder: str
+    dataset: str
+    code: str
+    message: str
+
+
+class Started(NamedTuple):
+    """These tickets now run as one batch."""
+
+    tickets: list[int]
+
+
+class Done(NamedTuple):
+    """The result lies in the arena; what it took in milliseconds, and how many shared the batch."""
+
+    ticket: int
+    minimum: float
+    maximum: float
+    decode_ms: float
+    infer_ms: float
+    post_ms: float
+    batch_size: int
+
+
+class Failed(NamedTuple):
+    ticket: int
+    code: str
+    message: str
+    retryable: bool
+
+
+class Dropped(NamedTuple):
+    ticket: int
+
+
+class Pong(NamedTuple):
+    number: int
+
+
+Message: TypeAlias = (
+    Load | Unload | Stage | Drop | Ping | Stop | Hello | Loaded | LoadFailed | Started | Done | Failed | Dropped | Pong
+)
+
+_KINDS: tuple[type[Any], ...] = (
+    Load,
+    Unload,
+    Stage,
+    Drop,
+    Ping,
+    Stop,
+    Hello,
+    Loaded,
+    LoadFailed,
+    Started,
+    Done,
+    Failed,
+    Dropped,
+    Pong,
+)
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+
+
+def pack(message: Message) -> bytes:
+    """One datagram for the socket pair."""
+    packed: bytes = msgpack.packb((_NUMBERS[type(message)], *message))
+    return packed
+
+
+def unpack(datagram: bytes) -> Message:
+    """The message that `pack` was given."""
+    number, *fields = msgpack.unpackb(datagram)
+    message: Message = _KINDS[number](*fields)
+    return message

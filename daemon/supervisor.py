@@ -1,0 +1,213 @@
+"""The supervisor: keeps one worker process for each device alive, and is the front's only way to speak to one.
+
+A worker that exits, stops answering pings or sits in one batch for too long is killed and replaced; the front is told
+which requests it held. A worker on another machine would be another class with WorkerLink's methods.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from depthwire.daemon import jobs
+from depthwire.daemon.residency import Residency
+from depthwire.daemon.scheduler import Pending
+
+log = logging.getLogger("depthwire.supervisor")
+
+_KEPT_READING = 256
+"""Messages taken from one worker in one turn, so that a talkative one cannot keep the front from its sockets."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a worker may be silent, in seconds, before it is replaced."""
+
+    start_s: float = 120.0
+    ping_interval_s: float = 1.0
+    silence_s: float = 10.0
+    batch_s: float = 120.0
+    restart_pause_s: float = 0.1
+    restart_pause_max_s: float = 5.0
+
+
+class WorkerState(enum.Enum):
+    STARTING = "starting"
+    READY = "ready"
+    DEAD = "dead"
+
+
+class WorkerLink:
+    """One worker process as the front sees it: send it jobs, receive what it says, know what it holds."""
+
+    def __init__(self, slot: int, options: jobs.WorkerOptions, arena_fd: int, now: float) -> None:
+        self.slot = slot
+        self.state = WorkerState.STARTING
+        self.hello: jobs.Hello | None = None
+        self.residency = Residency(0)
+        self.in_flight: dict[int, Pending] = {}
+        self.staged = 0
+        """Jobs in flight that have not started to run."""
+        self.running: set[int] = set()
+        self.batch_started: float | None = None
+        self.started_at = now
+        self.heard_at = now
+        self.pinged_at: float | None = None
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel.setblocking(False)
+        command = [sys.executable, "-m", "depthwire.daemon.worker"]
+        command += [str(theirs.fileno()), str(arena_fd), options.to_json()]
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module with our own arguments
+                command, pass_fds=(theirs.fileno(), arena_fd), stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def fileno(self) -> int:
+        return self._channel.fileno()
+
+    def send(self, message: jobs.Message) -> bool:
+        """Hand a message over; False if the worker does not take it, which means that it hangs or is gone."""
+        try:
+            self._channel.send(jobs.pack(message))
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> list[jobs.Message]:
+        """What the worker said since the last call. The state is DEAD afterwards if it hung up."""
+        messages: list[jobs.Message] = []
+        while len(messages) < _KEPT_READING:
+            try:
+                datagram = self._channel.recv(jobs.MAX_MESSAGE_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                datagram = b""
+            if not datagram:
+                self.state = WorkerState.DEAD
+                break
+            messages.append(jobs.unpack(datagram))
+        return messages
+
+    def ping(self, now: float) -> None:
+        self.pinged_at = now
+        self.send(jobs.Ping(0))
+
+    def stop(self) -> None:
+        """Ask the process to end by itself; it holds nothing any more."""
+        self.send(jobs.Stop())
+
+    def has_exited(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End the process at once and reap it: afterwards nobody but the front touches the arena."""
+        self.state = WorkerState.DEAD
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+        self._channel.close()
+
+    @property
+    def refuses_to_start(self) -> bool:
+        """Whether it ended by saying that it can never start like this (a device that is not there, say)."""
+        return self._process.poll() == os.EX_CONFIG
+
+    def wait(self, timeout_s: float) -> None:
+        """Give the process time to end by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+
+    @property
+    def exit_text(self) -> str:
+        code = self._process.poll()
+        if code is None:
+            return "hung up"
+        return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
+
+
+class Supervisor:
+    """Owns the links. `tick` is called at least every `ping_interval_s` and does all that takes time to notice."""
+
+    def __init__(
+        self,
+        options: list[jobs.WorkerOptions],
+        arena_fd: int,
+        patience: Patience,
+        on_death: Callable[[WorkerLink, str], None],
+    ) -> None:
+        self._options = options
+        self._arena_fd = arena_fd
+        self._patience = patience
+        self._on_death = on_death
+        self._start_at: list[float] = [0.0] * len(options)
+        self._pauses = [patience.restart_pause_s] * len(options)
+        self.links: list[WorkerLink | None] = [None] * len(options)
+        self.restarts = [-1] * len(options)
+        """For each slot, how often its worker has been replaced."""
+
+    @property
+    def ready(self) -> list[WorkerLink]:
+        return [link for link in self.links if link is not None and link.state is WorkerState.READY]
+
+    def tick(self, now: float) -> None:
+        """Start what is missing, ping what is silent, kill what is stuck."""
+        for slot, link in enumerate(self.links):
+            if link is None:
+                if now >= self._start_at[slot]:
+                    self.links[slot] = WorkerLink(slot, self._options[slot], self._arena_fd, now)
+                    self.restarts[slot] += 1
+                continue
+            problem = self._problem(link, now)
+            if problem is not None:
+                self.bury(link, problem, now)
+            elif link.state is WorkerState.READY and now - (link.pinged_at or 0) >= self._patience.ping_interval_s:
+                link.ping(now)
+
+    def welcome(self, link: WorkerLink, hello: jobs.Hello, budget_bytes: int | None) -> None:
+        """The worker is up."""
+        link.hello, link.state = hello, WorkerState.READY
+        link.residency = Residency(budget_bytes or hello.memory_bytes)
+        self._pauses[link.slot] = self._patience.restart_pause_s
+
+    def bury(self, link: WorkerLink, problem: str, now: float) -> None:
+        """Make sure that a worker is dead, tell the front, and plan its successor."""
+        link.kill()
+        self.links[link.slot] = None
+        pause = self._pauses[link.slot]
+        self._start_at[link.slot] = now + pause
+        self._pauses[link.slot] = min(2 * pause, self._patience.restart_pause_max_s)
+        log.error("worker %d (pid %d) %s; a new one starts in %.1f s", link.slot, link.pid, problem, pause)
+        self._on_death(link, problem)
+
+    def stop(self, timeout_s: float) -> None:
+        """End all workers: politely, then not."""
+        links = [link for link in self.links if link is not None]
+        for link in links:
+            link.stop()
+        for link in links:
+            link.wait(timeout_s)
+            link.kill()
+
+    def _problem(self, link: WorkerLink, now: float) -> str | None:
+        if link.state is WorkerState.DEAD or link.has_exited():
+            return link.exit_text
+        if link.state is WorkerState.STARTING:
+            late = now - link.started_at > self._patience.start_s
+            return f"did not start within {self._patience.start_s:g} s" if late else None
+        if link.batch_started is not None and now - link.batch_started > self._patience.batch_s:
+            return f"has been in one batch for more than {self._patience.batch_s:g} s"
+        if now - link.heard_at > self._patience.silence_s:
+            return f"has not answered for {self._patience.silence_s:g} s"
+        return None

@@ -1,0 +1,252 @@
+"""A worker: the process that decodes, infers and projects. Started by supervisor.py, spoken to through jobs.py.
+
+One thread reads the front's messages; decode threads turn images into network inputs; the engine thread takes the
+oldest ready input and all that fit beside it as the next batch, the moment the last one ends; finishing threads
+write results into the arena. So batch N+1 is decoded while N runs and N−1 is projected.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from depthwire.daemon import catalogue, checkpoints, jobs
+from depthwire.daemon.arena import map_arena
+from depthwire.daemon.cores import usable_cores
+from depthwire.daemon.decode import decode_image
+from depthwire.daemon.engine import Engine, EngineOptions, Network, create_engine
+from depthwire.daemon.logs import set_up_logging
+from depthwire.daemon.project import project
+from depthwire.protocol import DepthwireError, InternalError, ModelNotFoundError
+
+log = logging.getLogger("depthwire.worker")
+
+EXIT_POISONED = 70
+"""The device answers nothing but errors: only a new process helps (EX_SOFTWARE)."""
+
+
+@dataclass(eq=False)
+class Staged:
+    """An input that is ready to run."""
+
+    job: jobs.Stage
+    network: Network
+    input: Any
+    decode_ms: float
+    infer_ms: float = 0.0
+    batch_size: int = 0
+
+    @property
+    def bucket(self) -> tuple[Any, ...]:
+        """What must agree for two inputs to share a batch."""
+        return (id(self.network), self.job.input_height, self.job.input_width)
+
+
+def take_batch(ready: list[Staged], max_batch: int) -> list[Staged]:
+    """Remove from `ready` and return the next batch: the oldest input and those behind it that fit beside it."""
+    bucket = ready[0].bucket
+    batch = [staged for staged in ready if staged.bucket == bucket][:max_batch]
+    for staged in batch:
+        ready.remove(staged)
+    return batch
+
+
+class Worker:
+    def __init__(
+        self, channel: socket.socket, arena_fd: int, engine: Engine, options: jobs.WorkerOptions, threads: int
+    ) -> None:
+        self._channel = channel
+        self._send_lock = threading.Lock()
+        self._arena = map_arena(arena_fd)
+        self._engine = engine
+        self._folder = Path(options.checkpoints) if options.checkpoints else None
+        self._download = options.download
+        self._networks: dict[tuple[str, str], Network] = {}
+        self._ready: list[Staged] = []
+        self._ready_changed = threading.Condition()
+        self._live: set[int] = set()
+        self._dropped: set[int] = set()
+        self._decoders = ThreadPoolExecutor(threads, "decode")
+        self._finishers = ThreadPoolExecutor(threads, "finish")
+        self._loader = ThreadPoolExecutor(1, "load")
+
+    def run(self) -> None:
+        """Serve the front until it says Stop or goes away."""
+        threading.Thread(target=self._run_engine, name="engine", daemon=True).start()
+        engine = self._engine
+        self._send(
+            jobs.Hello(os.getpid(), engine.name, engine.device, engine.precision, engine.max_batch, engine.memory_bytes)
+        )
+        while datagram := self._channel.recv(jobs.MAX_MESSAGE_BYTES):
+            match jobs.unpack(datagram):
+                case jobs.Stage() as job:
+                    self._live.add(job.ticket)
+                    self._decoders.submit(self._decode, job)
+                case jobs.Drop(ticket):
+                    if ticket in self._live:
+                        self._dropped.add(ticket)
+                case jobs.Ping(number):
+                    self._send(jobs.Pong(number))
+                case jobs.Load(encoder, dataset):
+                    self._loader.submit(self._load, encoder, dataset)
+                case jobs.Unload(encoder, dataset):
+                    self._networks.pop((encoder, dataset), None)
+                case jobs.Stop():
+                    return
+
+    def _decode(self, job: jobs.Stage) -> None:
+        if self._is_over(job):
+            return
+        begun = time.monotonic()
+        try:
+            network = self._networks[job.encoder, job.dataset]
+            data = memoryview(self._arena)[job.image_offset : job.image_offset + job.image_length]
+            picture = decode_image(data, job.image_format, job.height, job.width)
+            prepared = network.prepare(picture, job.input_height, job.input_width)
+        except BaseException as error:  # one bad picture is one bad answer, whatever it does to a decoder
+            self._fail(job, error)
+            return
+        staged = Staged(job, network, prepared, 1e3 * (time.monotonic() - begun))
+        with self._ready_changed:
+            self._ready.append(staged)
+            self._ready_changed.notify()
+
+    def _run_engine(self) -> None:
+        while True:
+            with self._ready_changed:
+                while not self._ready:
+                    self._ready_changed.wait()
+                batch = take_batch(self._ready, self._engine.max_batch)
+            batch = [staged for staged in batch if not self._is_over(staged.job)]
+            if batch:
+                self._send(jobs.Started([staged.job.ticket for staged in batch]))
+                self._run_batch(batch)
+
+    def _run_batch(self, batch: Sequence[Staged]) -> None:
+        """Infer a batch; where it fails as a whole, its parts on their own, so that one input fails only itself."""
+        begun = time.monotonic()
+        try:
+            outputs = batch[0].network.infer([staged.input for staged in batch])
+        except BaseException as error:
+            if self._engine.is_poisoned(error):
+                log.critical("the device is unusable until this worker is replaced", exc_info=error)
+                os._exit(EXIT_POISONED)
+            if len(batch) == 1:
+                self._fail(batch[0].job, error, retryable=self._engine.is_out_of_memory(error))
+                return
+            log.warning("a batch of %d failed (%s); trying its parts", len(batch), error)
+            half = len(batch) // 2 if self._engine.is_out_of_memory(error) else 1
+            for start in range(0, len(batch), half):
+                self._run_batch(batch[start : start + half])
+            return
+        infer_ms = 1e3 * (time.monotonic() - begun)
+        for staged, output in zip(batch, outputs, strict=True):
+            staged.infer_ms, staged.batch_size, staged.input = infer_ms, len(batch), None
+            self._finishers.submit(self._finish, staged, output)
+
+    def _finish(self, staged: Staged, output: Any) -> None:
+        job, begun = staged.job, time.monotonic()
+        if self._is_over(job):
+            return
+        try:
+            depth = self._array(job.depth_offset, job.height, job.width)
+            staged.network.finish(output, job.scale, depth)
+            minimum, maximum = float(depth.min()), float(depth.max())
+            if not np.isfinite((minimum, maximum)).all():
+                raise InternalError("the network's output is not finite; try another precision or report this image")
+            if job.points_offset >= 0:
+                points = self._array(job.points_offset, job.height, job.width, 3)
+                project(depth, job.fx, job.fy, job.cx, job.cy, points)
+        except BaseException as error:
+            self._fail(job, error)
+            return
+        post_ms = 1e3 * (time.monotonic() - begun)
+        self._end(job)
+        self._send(
+            jobs.Done(job.ticket, minimum, maximum, staged.decode_ms, staged.infer_ms, post_ms, staged.batch_size)
+        )
+
+    def _load(self, encoder: str, dataset: str) -> None:
+        try:
+            checkpoint = catalogue.lookup(encoder, dataset)
+            path = None
+            if self._engine.name != "null":
+                path = checkpoints.resolve(checkpoint, self._folder, allow_download=self._download)
+            network = self._engine.load(checkpoint, path)
+        except BaseException as error:
+            log.error("%s_%s could not be loaded: %s", encoder, dataset, error)  # noqa: TRY400 - for an operator
+            code = ModelNotFoundError.code if isinstance(error, checkpoints.CheckpointNotFound) else InternalError.code
+            message = str(error)[: jobs.MAX_ERROR_CHARACTERS]
+            self._send(jobs.LoadFailed(encoder, dataset, code, message))
+            return
+        self._networks[encoder, dataset] = network
+        self._send(jobs.Loaded(encoder, dataset, network.bytes))
+
+    def _is_over(self, job: jobs.Stage) -> bool:
+        """Whether nobody waits for this job any more; says so to the front if that is so."""
+        if job.ticket not in self._dropped and time.monotonic() < job.deadline:
+            return False
+        self._end(job)
+        self._send(jobs.Dropped(job.ticket))
+        return True
+
+    def _fail(self, job: jobs.Stage, error: BaseException, *, retryable: bool = False) -> None:
+        if isinstance(error, DepthwireError):
+            code, message = error.code, error.message
+        else:  # its text may hold paths or pixels: it is for the log, not for a stranger
+            log.error("ticket %d failed", job.ticket, exc_info=error)
+            code, message = InternalError.code, "the daemon failed on this image; its log says why"
+        self._end(job)
+        self._send(jobs.Failed(job.ticket, code, message[: jobs.MAX_ERROR_CHARACTERS], retryable))
+
+    def _end(self, job: jobs.Stage) -> None:
+        """From here on nothing in this process touches the job's memory."""
+        self._live.discard(job.ticket)
+        self._dropped.discard(job.ticket)
+
+    def _array(self, offset: int, *shape: int) -> npt.NDArray[np.float32]:
+        array: npt.NDArray[np.float32] = np.ndarray(shape, np.float32, self._arena, offset)
+        return array
+
+    def _send(self, message: jobs.Message) -> None:
+        try:
+            with self._send_lock:
+                self._channel.send(jobs.pack(message))
+        except OSError:  # the front is gone, and with it the reason to be
+            os._exit(1)
+
+
+def main() -> None:
+    """Entry of the process: `python -m depthwire.daemon.worker CHANNEL_FD ARENA_FD OPTIONS_JSON`."""
+    channel_fd, arena_fd, options_json = sys.argv[1:]
+    options = jobs.WorkerOptions(**json.loads(options_json))
+    set_up_logging(options.log_level, options.log_format)
+    threads = options.threads or usable_cores()
+    engine_options = EngineOptions(options.device, options.precision, options.max_batch, threads)
+    channel = socket.socket(fileno=int(channel_fd))
+    try:
+        engine = create_engine(options.engine, engine_options)
+    except Exception as error:
+        log.critical("the engine cannot start: %s", error)
+        sys.exit(os.EX_CONFIG)
+    Worker(channel, int(arena_fd), engine, options, threads).run()
+    # Threads may be deep inside native code that no exception reaches; the front has all it waits for.
+    logging.shutdown()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
