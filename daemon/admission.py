@@ -127,9 +127,6 @@ class Admission:
                 retry_after_ms=100.0,
             )
 
-    def duplicate_id(self, request_id: int) -> InvalidRequestError:
-        return InvalidRequestError(f"id {request_id} is already in flight on this connection", field="id")
-
     def _requested_model(self, request: Request) -> ModelKey:
         """The model of a request, what it leaves open taken from the default model where that fits."""
         default = self.default_model

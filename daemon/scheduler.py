@@ -130,9 +130,6 @@ class Scheduler:
             retry_after_ms=round(1e3 * max(0.01, self.waiting * self.service_s / max(workers, 1)), 1),
         )
 
-    def is_open(self, client: Client, request_id: int) -> bool:
-        return (client, request_id) in self._open
-
     def admit(self, pending: Pending) -> Pending | None:
         """Put a request into its queue; returns the one of the same stream that it supersedes, still to be answered."""
         self._open[pending.client, pending.request.id] = pending

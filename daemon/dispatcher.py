@@ -1,0 +1,294 @@
+"""The dispatcher: the front's dealings with its workers. Loads models, stages requests, takes back what comes of them.
+
+The front calls `turn` after every wait. Whatever a worker does, or fails to do, ends here in one answer for each
+request that it held: a result, an error, or another try on its successor.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import zmq
+
+from depthwire.daemon import catalogue, jobs
+from depthwire.daemon.arena import Arena
+from depthwire.daemon.catalogue import Checkpoint
+from depthwire.daemon.config import Config
+from depthwire.daemon.outbox import Outbox
+from depthwire.daemon.residency import State
+from depthwire.daemon.scheduler import Pending, Scheduler
+from depthwire.daemon.supervisor import Patience, Supervisor, WorkerLink, WorkerState
+from depthwire.protocol import (
+    ERROR_CLASSES,
+    DeadlineExceededError,
+    DepthwireError,
+    InternalError,
+)
+
+log = logging.getLogger("depthwire.dispatcher")
+
+_MAX_ATTEMPTS = 2
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        config: Config,
+        arena: Arena,
+        scheduler: Scheduler,
+        outbox: Outbox,
+        clock: Callable[[], float],
+        deliver: Callable[[Pending, jobs.Done], None],
+        refuse: Callable[[Pending, DepthwireError], None],
+    ) -> None:
+        self.failure: str | None = None
+        """Why no worker can ever start, if that is so."""
+        self._config = config
+        self._arena = arena
+        self._scheduler = scheduler
+        self._outbox = outbox
+        self._clock = clock
+        self._deliver = deliver
+        self._refuse = refuse
+        patience = Patience(config.start_timeout_s, 1.0, config.silence_timeout_s, config.batch_timeout_s)
+        self.supervisor = Supervisor(_worker_options(config), arena.fd, patience, self._on_death)
+        keys = [catalogue.parse_model_key(name) for name in config.preload]
+        self._preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
+        self._watched: dict[int, WorkerLink] = {}
+
+    def watch(self, poller: zmq.Poller) -> None:
+        """Start, ping and replace workers, and have the poller watch exactly those that there are."""
+        self.supervisor.tick(self._clock())
+        current = {link.fileno(): link for link in self.supervisor.links if link is not None}
+        for descriptor, link in self._watched.items():
+            if current.get(descriptor) is not link:
+                poller.unregister(descriptor)
+        for descriptor, link in current.items():
+            if self._watched.get(descriptor) is not link:
+                poller.register(descriptor, zmq.POLLIN)
+        self._watched = current
+
+    def turn(self, readable: set[int]) -> None:
+        """Hear the workers whose descriptors are readable, then give waiting requests to those that have room."""
+        for descriptor, link in list(self._watched.items()):
+            if descriptor in readable:
+                self._hear(link)
+        self._dispatch()
+
+    def abandon(self, pending: Pending) -> None:
+        """Nobody waits for this request any more: never run it, or let its worker stop where it is."""
+        self._scheduler.close(pending)
+        link = None if pending.worker is None else self.supervisor.links[pending.worker]
+        if link is not None:  # its memory comes back when the worker says that it is done with it
+            link.send(jobs.Drop(pending.ticket))
+
+    # ---- what workers say -------------------------------------------------------------------------------------
+
+    def _hear(self, link: WorkerLink) -> None:
+        now = link.heard_at = self._clock()
+        for message in link.receive():
+            match message:
+                case jobs.Done() as done:
+                    self._on_done(link, done)
+                case jobs.Failed() as failed:
+                    self._on_failed(link, failed)
+                case jobs.Dropped(ticket):
+                    pending = self._take_back(link, ticket)
+                    if pending is not None and not pending.answered:
+                        self._refuse(pending, DeadlineExceededError("timeout_ms passed before it could run"))
+                case jobs.Started(tickets):
+                    link.batch_started, link.running = now, set(tickets)
+                    for ticket in tickets:
+                        link.in_flight[ticket].started = True
+                        link.staged -= 1
+                case jobs.Hello() as hello:
+                    self._on_hello(link, hello)
+                case jobs.Loaded(encoder, dataset, size_bytes):
+                    checkpoint = catalogue.lookup(encoder, dataset)
+                    link.residency.set(checkpoint, State.READY, size_bytes, now)
+                    log.info("%s loaded, %.0f MB", checkpoint.name, size_bytes / 1e6)
+                case jobs.LoadFailed(encoder, dataset, code, text):
+                    self._on_load_failed(link, catalogue.lookup(encoder, dataset), code, text)
+                case _:
+                    pass  # a pong: hearing it is all
+        if link.state is WorkerState.DEAD:
+            self.supervisor.bury(link, link.exit_text, now)
+
+    def _on_hello(self, link: WorkerLink, hello: jobs.Hello) -> None:
+        self.supervisor.welcome(link, hello, self._config.model_memory_mb * 2**20 or None)
+        log.info(
+            "worker %d ready: pid %d, engine %s, device %s, %s, batches of up to %d",
+            link.slot,
+            hello.pid,
+            hello.engine,
+            hello.device,
+            hello.precision,
+            hello.max_batch,
+        )
+        for checkpoint in self._preload:
+            self._load(link, checkpoint)
+
+    def _on_done(self, link: WorkerLink, done: jobs.Done) -> None:
+        pending = link.in_flight[done.ticket]
+        self._scheduler.note_service(1e-3 * done.infer_ms / done.batch_size)
+        if not pending.answered:
+            self._deliver(pending, done)
+        self._take_back(link, done.ticket)
+
+    def _on_failed(self, link: WorkerLink, failed: jobs.Failed) -> None:
+        pending = self._take_back(link, failed.ticket)
+        if pending is not None and not pending.answered:
+            error_class = ERROR_CLASSES.get(failed.code, InternalError)
+            field = "image" if failed.code == "BAD_IMAGE" else None
+            self._refuse(pending, error_class(failed.message, field=field, retryable=failed.retryable))
+
+    def _on_load_failed(self, link: WorkerLink, checkpoint: Checkpoint, code: str, text: str) -> None:
+        link.residency.set(checkpoint, State.FAILED, 0, self._clock())
+        if any(other.residency.get(checkpoint) is not None and other is not link for other in self.supervisor.ready):
+            return  # another worker may still manage
+        for pending in self._scheduler.waiting_for(checkpoint):
+            self._refuse(pending, ERROR_CLASSES.get(code, InternalError)(text))
+
+    def _on_death(self, link: WorkerLink, problem: str) -> None:
+        """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up."""
+        if link.refuses_to_start:
+            self.failure = "the worker cannot start with these settings; the lines above say why"
+        suspects = link.running & link.in_flight.keys() or set(link.in_flight)
+        for ticket, pending in sorted(link.in_flight.items(), reverse=True):
+            self._free_blocks(pending)
+            if pending.answered:
+                continue
+            pending.attempts += ticket in suspects
+            if pending.attempts < _MAX_ATTEMPTS:
+                self._scheduler.requeue(pending)
+            else:  # not retryable: this request has ended two workers
+                self._refuse(pending, InternalError(f"the worker {problem} while it held this request, twice"))
+        link.in_flight.clear()
+
+    def _take_back(self, link: WorkerLink, ticket: int) -> Pending | None:
+        """The worker is done with a ticket: its memory is the front's again, and there is room for another."""
+        pending = link.in_flight.pop(ticket, None)
+        if pending is None:
+            return None
+        link.running.discard(ticket)
+        if not link.running:
+            link.batch_started = None
+        if not pending.started:
+            link.staged -= 1
+        link.residency.end(pending.checkpoint)
+        self._free_blocks(pending)
+        return pending
+
+    def _free_blocks(self, pending: Pending) -> None:
+        for block in (pending.image_block, pending.result_block):
+            if block >= 0:
+                self._outbox.release(block)
+        pending.image_block = pending.result_block = -1
+
+    # ---- what workers are told --------------------------------------------------------------------------------
+
+    def _load(self, link: WorkerLink, checkpoint: Checkpoint) -> None:
+        """Have a worker load a checkpoint if it neither has it nor is at it, unloading others where it must."""
+        now = self._clock()
+        if not link.residency.wants_load(checkpoint, now):
+            return
+        evicted = link.residency.make_room(checkpoint, checkpoint.size_bytes)
+        if evicted is None:
+            return  # no room until something in use is done; asked again on the next turn
+        for old in evicted:
+            log.info("%s unloaded to make room for %s", old.name, checkpoint.name)
+            link.send(jobs.Unload(old.encoder, old.dataset))
+        link.residency.set(checkpoint, State.LOADING, checkpoint.size_bytes, now)
+        log.info("loading %s (weights under %s): %s", checkpoint.name, checkpoint.licence, checkpoint.note)
+        link.send(jobs.Load(checkpoint.encoder, checkpoint.dataset))
+
+    def _dispatch(self) -> None:
+        """Give waiting requests to workers as long as one has room: nothing waits for a fuller batch."""
+        if not self._scheduler.waiting:
+            return
+        for checkpoint in self._scheduler.wanted_checkpoints():
+            for link in self.supervisor.ready:
+                self._load(link, checkpoint)
+        while links := [link for link in self.supervisor.ready if self._has_room(link)]:
+            pending = self._scheduler.next_ready([link.residency for link in links])
+            if pending is None:
+                return
+            able = [link for link in links if link.residency.is_ready(pending.checkpoint)]
+            link = min(able, key=lambda link: len(link.in_flight))
+            if pending.attempts and link.in_flight:
+                return  # a suspect runs alone, so that it takes no neighbour with it
+            if not self._stage(link, pending):
+                return
+
+    def _has_room(self, link: WorkerLink) -> bool:
+        assert link.hello is not None
+        if any(pending.attempts for pending in link.in_flight.values()):
+            return False
+        # Two batches' worth wait, decoded, behind the one that runs: enough to fill the next at its last moment.
+        return link.staged < 2 * link.hello.max_batch and len(link.in_flight) < 5 * link.hello.max_batch
+
+    def _stage(self, link: WorkerLink, pending: Pending) -> bool:
+        """Reserve memory for a request and hand it to a worker; False if the arena has no room now."""
+        pixels = pending.width * pending.height
+        is_cloud = pending.request.op == "pc"
+        result_block = self._arena.reserve((16 if is_cloud else 4) * pixels)
+        if result_block is None:
+            return False
+        image_block = self._arena.reserve(pending.image_bytes)
+        if image_block is None:
+            self._outbox.release(result_block)
+            return False
+        self._scheduler.take(pending)
+        self._arena.write(image_block, pending.image)
+        pending.image_block, pending.result_block, pending.worker = image_block, result_block, link.slot
+        link.in_flight[pending.ticket] = pending
+        link.staged += 1
+        link.residency.begin(pending.checkpoint, pending.model, self._clock())
+        if not link.send(_job(pending, is_cloud)):
+            self.supervisor.bury(link, "does not take its work", self._clock())
+        return True
+
+
+def _job(pending: Pending, is_cloud: bool) -> jobs.Stage:
+    points_bytes = 12 * pending.width * pending.height if is_cloud else 0
+    camera = pending.request.intrinsics if is_cloud else None
+    if camera is not None:
+        camera = camera.scaled_to(pending.width, pending.height)
+    return jobs.Stage(
+        ticket=pending.ticket,
+        encoder=pending.checkpoint.encoder,
+        dataset=pending.checkpoint.dataset,
+        input_height=pending.input_height,
+        input_width=pending.input_width,
+        image_offset=pending.image_block,
+        image_length=pending.image_bytes,
+        image_format=pending.image_format,
+        width=pending.width,
+        height=pending.height,
+        depth_offset=pending.result_block + points_bytes,
+        points_offset=pending.result_block if is_cloud else -1,
+        scale=pending.scale,
+        fx=camera.fx if camera else 1.0,
+        fy=camera.fy if camera else 1.0,
+        cx=camera.cx if camera else 0.0,
+        cy=camera.cy if camera else 0.0,
+        deadline=pending.deadline,
+    )
+
+
+def _worker_options(config: Config) -> list[jobs.WorkerOptions]:
+    """One worker for each device: what `auto` is, the worker finds out."""
+    return [
+        jobs.WorkerOptions(
+            engine=config.engine,
+            device=config.device,
+            precision=config.precision,
+            max_batch=config.max_batch,
+            threads=config.threads,
+            checkpoints=str(config.checkpoints) if config.checkpoints else None,
+            download=config.download,
+            log_level=config.log_level,
+            log_format=config.log_format,
+        )
+    ]

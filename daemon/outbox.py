@@ -1,0 +1,103 @@
+"""The outbox: how replies leave. The front and the dispatcher hand it messages; nothing here ever waits.
+
+A result is sent from where the worker wrote it: ZeroMQ gets views of the arena, and the memory comes back when the
+last of them has died, which is when the kernel has the bytes or the client is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zmq
+
+from depthwire.daemon.arena import Arena
+from depthwire.daemon.jobs import Done
+from depthwire.daemon.scheduler import Client, Pending
+from depthwire.protocol import result_header
+from depthwire.protocol.frames import BufferRef, array_header
+
+log = logging.getLogger("depthwire.outbox")
+
+ZERO_COPY_FROM_BYTES = 64 * 1024
+"""Below this a copy is cheaper than the thread that ZeroMQ wakes to give the memory back."""
+
+
+class Outbox:
+    def __init__(self, router: zmq.Socket[bytes], arena: Arena) -> None:
+        self._router = router
+        self._arena = arena
+        self._unsent: dict[Client, int] = {}
+        self._owners: dict[int, tuple[Client, int]] = {}
+
+    def send(self, envelope: Sequence[bytes], frames: Sequence[Any]) -> bool:
+        """Send one reply, never waiting; False if its client is gone or reads too slowly, and the reply is dropped."""
+        try:
+            self._router.send(envelope[0], zmq.SNDMORE | zmq.DONTWAIT)
+        except zmq.Again:
+            log.warning("a client does not read its replies; one was dropped, and with it what else it asked for")
+            return False
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            return False
+        # ROUTER has taken the first frame and with it the whole message: the rest neither blocks nor fails.
+        for part in envelope[1:]:
+            self._router.send(part, zmq.SNDMORE)
+        for frame in frames[:-1]:
+            self._router.send(frame, zmq.SNDMORE, copy=len(frame) < ZERO_COPY_FROM_BYTES)
+        self._router.send(frames[-1], copy=len(frames[-1]) < ZERO_COPY_FROM_BYTES)
+        return True
+
+    def send_result(self, pending: Pending, done: Done, total_ms: float) -> bool:
+        """Send the result that lies in the request's block; the caller then gives up its own hold on the block."""
+        request, pixels, block = pending.request, pending.width * pending.height, pending.result_block
+        fields: dict[str, Any] = {}
+        views: list[npt.NDArray[np.uint8]] = []
+        start = block
+        if request.op == "pc":
+            fields["pointcloud"] = array_header("<f4", (pixels, 3), BufferRef(len(views)))
+            views.append(self._arena.view(block, start, 12 * pixels))
+            start += 12 * pixels
+        fields["depth_map"] = array_header("<f4", (pending.height, pending.width), BufferRef(len(views)))
+        views.append(self._arena.view(block, start, 4 * pixels))
+        fields |= {
+            "min": done.minimum,
+            "max": done.maximum,
+            "model": pending.model,
+            "timing": {
+                "queue_ms": max(0.0, total_ms - done.decode_ms - done.infer_ms - done.post_ms),
+                "decode_ms": done.decode_ms,
+                "infer_ms": done.infer_ms,
+                "post_ms": done.post_ms,
+                "total_ms": total_ms,
+                "batch_size": done.batch_size,
+            },
+        }
+        size = start + 4 * pixels - block
+        self._owners[block] = (pending.client, size)
+        self._unsent[pending.client] = self._unsent.get(pending.client, 0) + size
+        return self.send(pending.envelope, [result_header(request.id, request.op, fields, request.meta), *views])
+
+    def unsent_bytes(self, client: Client) -> int:
+        """Bytes of results that this client has not taken yet."""
+        return self._unsent.get(client, 0)
+
+    def release(self, block: int) -> None:
+        """Give up one hold on a block."""
+        if self._arena.release(block):
+            self._freed(block)
+
+    def collect(self) -> None:
+        """Take back the memory of what has been sent since the last call."""
+        for block in self._arena.collect():
+            self._freed(block)
+
+    def _freed(self, block: int) -> None:
+        client, size = self._owners.pop(block, ((), 0))
+        left = self._unsent.pop(client, 0) - size
+        if left > 0:
+            self._unsent[client] = left
