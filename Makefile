@@ -43,6 +43,7 @@ $(VENV)/.daemon: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.daemon
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,test,check]'
+	$(PIP) install --quiet --no-deps jkp-depth-anything-v2==0.1.1
 	@touch $@
 
 # mypy finds a namespace package only in a folder of that name, which the repository's root need not have.

@@ -1,1 +1,58 @@
-"""depthwire.client."""
+"""The client library of depthwire: depth and point clouds from a daemon, as numpy arrays nobody copied on the way.
+
+Everything a user imports is named here; `sync_client` and `async_client` are where reading starts.
+"""
+
+from depthwire.client.async_client import AsyncDepthClient, AsyncDepthFuture
+from depthwire.client.core import ClientClosedError
+from depthwire.client.images import ImageFetchError, MissingEncoderError
+from depthwire.client.profiles import ProfileError
+from depthwire.client.results import DepthMap, PointCloud
+from depthwire.client.sync_client import DepthClient, DepthFuture
+from depthwire.protocol import (
+    BadImageError,
+    CameraIntrinsics,
+    CancelledError,
+    ConnectionLostError,
+    DeadlineExceededError,
+    DepthwireError,
+    InternalError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    OverloadedError,
+    ProtocolError,
+    ShuttingDownError,
+    SupersededError,
+    TooLargeError,
+    UnknownOpError,
+    UnsupportedVersionError,
+)
+
+__all__ = [
+    "AsyncDepthClient",
+    "AsyncDepthFuture",
+    "BadImageError",
+    "CameraIntrinsics",
+    "CancelledError",
+    "ClientClosedError",
+    "ConnectionLostError",
+    "DeadlineExceededError",
+    "DepthClient",
+    "DepthFuture",
+    "DepthMap",
+    "DepthwireError",
+    "ImageFetchError",
+    "InternalError",
+    "InvalidRequestError",
+    "MissingEncoderError",
+    "ModelNotFoundError",
+    "OverloadedError",
+    "PointCloud",
+    "ProfileError",
+    "ProtocolError",
+    "ShuttingDownError",
+    "SupersededError",
+    "TooLargeError",
+    "UnknownOpError",
+    "UnsupportedVersionError",
+]

@@ -7,6 +7,7 @@ catalogue, requests that a model cannot answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from depthwire.daemon import catalogue, checkpoints
 from depthwire.daemon.catalogue import Checkpoint, ModelKey
@@ -104,7 +105,7 @@ class Admission:
             ticket=ticket,
             client=client,
             envelope=envelope,
-            request=request,
+            request=replace(request, image=None),  # `image` below is let go of earlier than the request
             checkpoint=checkpoint,
             model=str(key),
             image=image,
@@ -114,6 +115,7 @@ class Admission:
             input_height=input_height,
             input_width=input_width,
             scale=_scale(request, checkpoint),
+            camera=request.intrinsics.scaled_to(width, height) if request.op == "pc" and request.intrinsics else None,
             arrived=arrived,
             deadline=arrived + 1e-3 * timeout_ms if timeout_ms else float("inf"),
         )
@@ -144,7 +146,8 @@ class Admission:
         try:
             return catalogue.model_key(encoder, dataset, size)
         except catalogue.UnknownModel as error:
-            raise ModelNotFoundError(str(error), field="encoder" if request.encoder else "dataset") from None
+            known = any(c.encoder == encoder for c in catalogue.CATALOGUE)
+            raise ModelNotFoundError(str(error), field="dataset" if known else "encoder") from None
         except catalogue.InvalidInputSize as error:
             raise InvalidRequestError(str(error), field="model_input_size") from None
 

@@ -39,6 +39,9 @@ class Arena:
         self._died: deque[int] = deque()
         self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         """Becomes readable when a view's bytes come back, for a front that waits for room."""
+        # A view may die long after close(), and its note must not go to whatever has got the descriptor's number
+        # by then: the views keep this object alive, and it keeps the descriptor.
+        weakref.finalize(self, os.close, self.wake_fd).atexit = False
 
     def reserve(self, length: int) -> int | None:
         """The offset of a block of `length` bytes that nobody else uses, or None where there is no room now."""
@@ -107,9 +110,8 @@ class Arena:
         os.eventfd_write(self.wake_fd, 1)
 
     def close(self) -> None:
-        """Give the descriptors back. The mapping itself goes with the last view over it."""
+        """Give the memory's descriptor back. The mapping itself and `wake_fd` go with the last view over it."""
         os.close(self.fd)
-        os.close(self.wake_fd)
 
 
 def map_arena(fd: int) -> mmap.mmap:

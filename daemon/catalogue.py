@@ -236,7 +236,7 @@ def parse_model_key(text: str) -> ModelKey:
         UnknownModel: it has another form, or names no checkpoint.
         InvalidInputSize: as `model_key`.
     """
-    match = re.fullmatch(r"([a-z]+)_([a-z]+)(?:_([0-9]{1,6}))?", text)
+    match = re.fullmatch(r"([a-z]+)_([a-z]+)(?:_(0|[1-9][0-9]{0,5}))?", text)
     if match is None:
         raise UnknownModel(
             f"{text!r} is not a model; write encoder_dataset or encoder_dataset_size, with encoder_dataset one of "

@@ -19,7 +19,7 @@ from depthwire.daemon.catalogue import CATALOGUE, Checkpoint, ModelKey, lookup, 
 
 FOLDER_OPTION = "--checkpoints DIR"
 FOLDER_VARIABLE = "DEPTHWIRE_CHECKPOINTS"
-ETAG_TIMEOUT_S = 10.0
+HUB_TIMEOUT_S = 10.0
 
 _PACKAGE_FOLDER = Path(__file__).parent / "network"
 
@@ -52,11 +52,11 @@ def find_on_disk(checkpoint: Checkpoint, folder: Path | None) -> Path | None:
     """
     if folder is not None:
         for name in (checkpoint.file_name, Path(checkpoint.file_name).with_suffix(".safetensors").name):
-            if (folder / name).is_file():
+            if _is_file(folder / name):
                 return folder / name
     if checkpoint.builtin:
         shipped = _PACKAGE_FOLDER / checkpoint.file_name
-        return shipped if shipped.is_file() else None
+        return shipped if _is_file(shipped) else None
     return _find_in_hub_cache(checkpoint)
 
 
@@ -108,7 +108,8 @@ def hub_cache_folder() -> Path:
     home = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     hub_home = os.environ.get("HF_HOME", str(Path(home, "huggingface")))
     legacy = os.environ.get("HUGGINGFACE_HUB_CACHE", str(Path(hub_home, "hub")))
-    return Path(os.path.expandvars(os.environ.get("HF_HUB_CACHE", legacy))).expanduser()
+    # Not Path.expanduser, which raises where a user has no home, as in many a container.
+    return Path(os.path.expandvars(os.path.expanduser(os.environ.get("HF_HUB_CACHE", legacy))))  # noqa: PTH111
 
 
 def _snapshots(checkpoint: Checkpoint) -> Path:
@@ -118,15 +119,22 @@ def _snapshots(checkpoint: Checkpoint) -> Path:
 def _find_in_hub_cache(checkpoint: Checkpoint) -> Path | None:
     snapshots = _snapshots(checkpoint)
     pinned = snapshots / checkpoint.revision / checkpoint.file_name
-    if pinned.is_file():
+    if _is_file(pinned):
         return pinned
     if checkpoint.sha256 is None:
         return None
     # Fetched at another revision: the cache links a large file to a blob that is named by its sha256.
     for path in sorted(snapshots.glob(f"*/{checkpoint.file_name}")):
-        if path.is_symlink() and path.readlink().name == checkpoint.sha256 and path.is_file():
+        if path.is_symlink() and path.readlink().name == checkpoint.sha256 and _is_file(path):
             return path
     return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that this user may not look into is one without the file
+        return False
 
 
 # ------------------------------------------------------------------------------------------------- the download
@@ -152,23 +160,27 @@ def _download(checkpoint: Checkpoint, folder: Path | None, progress: bool) -> Pa
 
 def _fetch(checkpoint: Checkpoint, folder: Path | None, staging: Path, progress: bool) -> Path:
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
         from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     except ImportError as error:
         raise CheckpointNotFound(checkpoint, folder, "the package huggingface-hub is not installed") from error
 
+    endpoint = os.environ.get("HF_ENDPOINT")  # the client itself reads it only when first imported
+    url = hf_hub_url(checkpoint.hub_repository, checkpoint.file_name, revision=checkpoint.revision, endpoint=endpoint)
     quiet = not progress and not are_progress_bars_disabled()
     if quiet:
         disable_progress_bars()
     try:
+        # Without a network this fails at once, where the download would first try again for twenty seconds.
+        get_hf_file_metadata(url, timeout=HUB_TIMEOUT_S)
         return Path(
             hf_hub_download(
                 checkpoint.hub_repository,
                 checkpoint.file_name,
                 revision=checkpoint.revision,
                 local_dir=staging,
-                etag_timeout=ETAG_TIMEOUT_S,
-                endpoint=os.environ.get("HF_ENDPOINT"),  # the client itself reads it only when first imported
+                etag_timeout=HUB_TIMEOUT_S,
+                endpoint=endpoint,
             )
         )
     except Exception as error:

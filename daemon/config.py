@@ -7,6 +7,7 @@ given with --config, the file over the defaults here.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +78,9 @@ class Config:
     max_unsent_mb_per_client: int = _setting(
         256, "Most bytes of results that one client may leave unread before its requests are refused.", min=1
     )
-    send_queue: int = _setting(64, "Most replies that wait for one slow client; further ones are dropped.", min=1)
+    # Not close to max_in_flight_per_client: ZeroMQ learns only of every so many replies that they have been read, and
+    # one turn may refuse a hundred requests. Bytes are bounded by max_unsent_mb_per_client.
+    send_queue: int = _setting(1000, "Most replies that wait for one slow client; further ones are dropped.", min=1)
     default_timeout_ms: int = _setting(0, "timeout_ms for requests that give none. 0: no limit.", min=0)
     start_timeout_s: float = _setting(120.0, "A worker that needs longer to start is replaced.", min=1)
     silence_timeout_s: float = _setting(10.0, "A worker that answers no ping for this long is replaced.", min=0.1)
@@ -87,6 +90,16 @@ class Config:
         "info", "debug logs a line a request.", type=click.Choice(["debug", "info", "warning", "error"])
     )
     log_format: str = _setting("text", "For people or for machines.", type=click.Choice(["text", "json"]))
+
+
+class _FiniteRange(click.FloatRange):
+    """Neither infinity, which no count of bytes or milliseconds can be made of, nor NaN, which passes any range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,9 +134,14 @@ def read_config_file(path: Path) -> dict[str, Any]:
     for name, value in settings.items():
         if name not in known:
             raise click.BadParameter(f"{path}: {name} is not a setting; the settings are {', '.join(known)}")
-        if known[name].metadata["option"].get("multiple") and not isinstance(value, list):
-            settings[name] = [value]
-    return settings
+        multiple = known[name].metadata["option"].get("multiple", False)
+        values = value if multiple and isinstance(value, list) else [value]
+        if any(isinstance(item, (list, dict)) or (item is None and value is not None) for item in values):
+            wanted = "a list of single values" if multiple else "a single value"
+            raise click.BadParameter(f"{path}: {name} takes {wanted}")
+        if multiple:
+            settings[name] = values
+    return {name: value for name, value in settings.items() if value not in (None, [None])}
 
 
 def _read_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -142,5 +160,5 @@ def _option(setting: dataclasses.Field[Any]) -> Callable[[Callable[..., Any]], C
         if isinstance(default, int):
             option["type"] = click.IntRange(low, high)
         elif isinstance(default, float):
-            option["type"] = click.FloatRange(low, high)
+            option["type"] = _FiniteRange(low, high)
     return click.option(flag, default=default, help=setting.metadata["help"], show_default=True, **option)

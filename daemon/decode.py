@@ -28,14 +28,13 @@ def decode_image(data: memoryview, image_format: str, height: int, width: int) -
     return pixels
 
 
-def _decode_jpeg(data: memoryview) -> npt.NDArray[np.uint8] | None:
+def _decode_jpeg(data: memoryview) -> npt.NDArray[np.uint8]:
+    """Grey, CMYK and YCCK become BGR as OpenCV makes it."""
     try:
         pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="BGR", strict=True)
         return pixels
     except ValueError as error:
-        if "colorspace" not in str(error).lower():
-            raise BadImageError(f"image is a damaged JPEG: {error}", field="image") from None
-    return _decode_other(data)  # CMYK and YCCK, which libjpeg-turbo does not turn into BGR
+        raise BadImageError(f"image is a damaged JPEG: {error}", field="image") from None
 
 
 def _decode_other(data: memoryview) -> npt.NDArray[np.uint8] | None:

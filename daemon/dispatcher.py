@@ -16,7 +16,7 @@ from depthwire.daemon.arena import Arena
 from depthwire.daemon.catalogue import Checkpoint
 from depthwire.daemon.config import Config
 from depthwire.daemon.outbox import Outbox
-from depthwire.daemon.residency import State
+from depthwire.daemon.residency import Bucket, State
 from depthwire.daemon.scheduler import Pending, Scheduler
 from depthwire.daemon.supervisor import Patience, Supervisor, WorkerLink, WorkerState
 from depthwire.protocol import (
@@ -108,6 +108,10 @@ class Dispatcher:
                     checkpoint = catalogue.lookup(encoder, dataset)
                     link.residency.set(checkpoint, State.READY, size_bytes, now)
                     log.info("%s loaded, %.0f MB", checkpoint.name, size_bytes / 1e6)
+                case jobs.Warmed(encoder, dataset, height, width):
+                    link.residency.set_shape(_bucket(encoder, dataset, height, width), State.READY, now)
+                case jobs.WarmFailed(encoder, dataset, height, width, text):
+                    self._on_warm_failed(link, _bucket(encoder, dataset, height, width), text)
                 case jobs.LoadFailed(encoder, dataset, code, text):
                     self._on_load_failed(link, catalogue.lookup(encoder, dataset), code, text)
                 case _:
@@ -150,6 +154,11 @@ class Dispatcher:
         for pending in self._scheduler.waiting_for(checkpoint):
             self._refuse(pending, ERROR_CLASSES.get(code, InternalError)(text))
 
+    def _on_warm_failed(self, link: WorkerLink, bucket: Bucket, text: str) -> None:
+        link.residency.set_shape(bucket, State.FAILED, self._clock())
+        for pending in self._scheduler.waiting_for(bucket.checkpoint, bucket.size):
+            self._refuse(pending, InternalError(f"{pending.model} cannot run at this image's shape: {text}"))
+
     def _on_death(self, link: WorkerLink, problem: str) -> None:
         """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up."""
         if link.refuses_to_start:
@@ -176,7 +185,7 @@ class Dispatcher:
             link.batch_started = None
         if not pending.started:
             link.staged -= 1
-        link.residency.end(pending.checkpoint)
+        link.residency.end(pending.bucket)
         self._free_blocks(pending)
         return pending
 
@@ -203,18 +212,32 @@ class Dispatcher:
         log.info("loading %s (weights under %s): %s", checkpoint.name, checkpoint.licence, checkpoint.note)
         link.send(jobs.Load(checkpoint.encoder, checkpoint.dataset))
 
+    def _warm(self, link: WorkerLink, bucket: Bucket) -> None:
+        """Have a worker that holds the checkpoint make this input size ready, forgetting others where it must."""
+        now = self._clock()
+        if not link.residency.wants_warming(bucket, now):
+            return
+        forgotten = link.residency.make_room_for_shape()
+        if forgotten is None:
+            return
+        for old in forgotten:
+            link.send(jobs.Forget(old.checkpoint.encoder, old.checkpoint.dataset, *old.size))
+        link.residency.set_shape(bucket, State.LOADING, now)
+        link.send(jobs.Warm(bucket.checkpoint.encoder, bucket.checkpoint.dataset, *bucket.size))
+
     def _dispatch(self) -> None:
         """Give waiting requests to workers as long as one has room: nothing waits for a fuller batch."""
         if not self._scheduler.waiting:
             return
-        for checkpoint in self._scheduler.wanted_checkpoints():
+        for head in self._scheduler.heads():
             for link in self.supervisor.ready:
-                self._load(link, checkpoint)
+                self._load(link, head.checkpoint)
+                self._warm(link, head.bucket)
         while links := [link for link in self.supervisor.ready if self._has_room(link)]:
             pending = self._scheduler.next_ready([link.residency for link in links])
             if pending is None:
                 return
-            able = [link for link in links if link.residency.is_ready(pending.checkpoint)]
+            able = [link for link in links if link.residency.is_ready(pending.bucket)]
             link = min(able, key=lambda link: len(link.in_flight))
             if pending.attempts and link.in_flight:
                 return  # a suspect runs alone, so that it takes no neighbour with it
@@ -231,8 +254,7 @@ class Dispatcher:
     def _stage(self, link: WorkerLink, pending: Pending) -> bool:
         """Reserve memory for a request and hand it to a worker; False if the arena has no room now."""
         pixels = pending.width * pending.height
-        is_cloud = pending.request.op == "pc"
-        result_block = self._arena.reserve((16 if is_cloud else 4) * pixels)
+        result_block = self._arena.reserve((16 if pending.camera else 4) * pixels)
         if result_block is None:
             return False
         image_block = self._arena.reserve(pending.image_bytes)
@@ -244,17 +266,19 @@ class Dispatcher:
         pending.image_block, pending.result_block, pending.worker = image_block, result_block, link.slot
         link.in_flight[pending.ticket] = pending
         link.staged += 1
-        link.residency.begin(pending.checkpoint, pending.model, self._clock())
-        if not link.send(_job(pending, is_cloud)):
+        link.residency.begin(pending.bucket, pending.model, self._clock())
+        if not link.send(_job(pending)):
             self.supervisor.bury(link, "does not take its work", self._clock())
         return True
 
 
-def _job(pending: Pending, is_cloud: bool) -> jobs.Stage:
-    points_bytes = 12 * pending.width * pending.height if is_cloud else 0
-    camera = pending.request.intrinsics if is_cloud else None
-    if camera is not None:
-        camera = camera.scaled_to(pending.width, pending.height)
+def _bucket(encoder: str, dataset: str, height: int, width: int) -> Bucket:
+    return Bucket(catalogue.lookup(encoder, dataset), height, width)
+
+
+def _job(pending: Pending) -> jobs.Stage:
+    camera = pending.camera
+    points_bytes = 12 * pending.width * pending.height if camera else 0
     return jobs.Stage(
         ticket=pending.ticket,
         encoder=pending.checkpoint.encoder,
@@ -267,7 +291,7 @@ def _job(pending: Pending, is_cloud: bool) -> jobs.Stage:
         width=pending.width,
         height=pending.height,
         depth_offset=pending.result_block + points_bytes,
-        points_offset=pending.result_block if is_cloud else -1,
+        points_offset=pending.result_block if camera else -1,
         scale=pending.scale,
         fx=camera.fx if camera else 1.0,
         fy=camera.fy if camera else 1.0,

@@ -27,6 +27,17 @@ class Network(Protocol):
         """The network's input of `height` × `width` for a picture (h, w, 3); called from several threads."""
         ...
 
+    def warm(self, height: int, width: int) -> None:
+        """Make this input size ready to run; it may take seconds. Called beside `infer` of other sizes.
+
+        Never called where the engine's `max_shapes` is 0; elsewhere always before the first input of a size.
+        """
+        ...
+
+    def forget(self, height: int, width: int) -> None:
+        """Give up what `warm` made for this size; nothing of it is in flight."""
+        ...
+
     def infer(self, batch: Sequence[Any]) -> Sequence[Any]:
         """One output for each prepared input, all of the same size. One thread calls it."""
         ...
@@ -43,6 +54,8 @@ class Engine(Protocol):
     device: str
     precision: str
     max_batch: int
+    max_shapes: int
+    """How many input sizes, of all networks together, can be kept warm; 0 if none needs to be."""
     memory_bytes: int
     """Memory that loaded checkpoints may take together, unless the operator sets a budget."""
 

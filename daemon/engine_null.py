@@ -24,6 +24,12 @@ class NullNetwork:
     def prepare(self, bgr: npt.NDArray[np.uint8], height: int, width: int) -> float:
         return self._constant
 
+    def warm(self, height: int, width: int) -> None:
+        """Nothing to make ready."""
+
+    def forget(self, height: int, width: int) -> None:
+        """Nothing to give up."""
+
     def infer(self, batch: Sequence[float]) -> Sequence[float]:
         return batch
 
@@ -35,6 +41,7 @@ class NullEngine:
     name = "null"
     device = "cpu"
     precision = "float32"
+    max_shapes = 0
     memory_bytes = 2**30
 
     def __init__(self, options: EngineOptions) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from depthwire.daemon.catalogue import Checkpoint
 from depthwire.daemon.engine import EngineOptions
+from depthwire.daemon.geometry import PATCH
 from depthwire.daemon.network.depth_anything import DepthAnythingV2, build
 from depthwire.daemon.network.preprocess import normalise
 from depthwire.daemon.network.upsample import upsample
@@ -42,13 +43,30 @@ class TorchNetwork:
     def prepare(self, bgr: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.float32]:
         return normalise(bgr, height, width)
 
+    def warm(self, height: int, width: int) -> None:
+        """Nothing to make ready: eager torch takes any size."""
+
+    def forget(self, height: int, width: int) -> None:
+        """Nothing to give up."""
+
     @torch.inference_mode()
     def infer(self, batch: Sequence[npt.NDArray[np.float32]]) -> Sequence[npt.NDArray[np.float32]]:
         inputs = torch.from_numpy(batch[0][None] if len(batch) == 1 else np.stack(batch))
-        outputs: npt.NDArray[np.float32] = self._model(inputs.to(self._device)).cpu().numpy()
+        outputs: npt.NDArray[np.float32] = self._forward(inputs.to(self._device)).cpu().numpy()
         if not np.isfinite(outputs).all():
             raise InternalError("the network's output is not finite; run the daemon with --precision float32")
         return list(outputs)
+
+    def _forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self._device.type != "cpu" or len(inputs) == 1:
+            outputs: torch.Tensor = self._model(inputs)
+            return outputs
+        # The encoder's products give the same bits at any batch size, the head's convolutions do not: run one by one,
+        # which costs them nothing on a CPU, an answer does not depend on who else happened to ask.
+        taken = self._model.pretrained(inputs)
+        rows, columns = inputs.shape[2] // PATCH, inputs.shape[3] // PATCH
+        heads = [self._model.depth_head([t[i : i + 1] for t in taken], rows, columns) for i in range(len(inputs))]
+        return torch.cat(heads)[:, 0]
 
     def finish(self, output: npt.NDArray[np.float32], scale: float, depth: npt.NDArray[np.float32]) -> None:
         height, width = depth.shape
@@ -57,6 +75,7 @@ class TorchNetwork:
 
 class TorchEngine:
     name = "torch"
+    max_shapes = 0
 
     def __init__(self, options: EngineOptions) -> None:
         self._device = _choose_device(options.device)

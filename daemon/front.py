@@ -29,6 +29,7 @@ from depthwire.protocol import (
     CancelledError,
     DeadlineExceededError,
     DepthwireError,
+    InternalError,
     InvalidRequestError,
     Request,
     RequestRefused,
@@ -176,6 +177,10 @@ class Front:
         except DepthwireError as error:
             request_log.debug("%s %d refused: %s", request.op, request.id, error)
             self._outbox.send(envelope, [error_header(request.id, request.op, error, request.meta)])
+        except Exception:  # one request must never be the end of all others
+            log.exception("%s %d could not be served", request.op, request.id)
+            failure = InternalError("the daemon failed on this request; its log says why")
+            self._outbox.send(envelope, [error_header(request.id, request.op, failure, request.meta)])
 
     def _serve(self, request: Request, client: Client, envelope: list[bytes], arrived: float) -> None:
         """Answer what can be answered at once, admit the rest. Raises the DepthwireError to answer otherwise."""

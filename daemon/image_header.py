@@ -83,7 +83,7 @@ def _png(start: bytes) -> ImageHeader:
 
 def _webp(start: bytes) -> ImageHeader:
     chunk = start[12:16]
-    if chunk == b"VP8X":
+    if chunk == b"VP8X" and len(start) >= 30:  # slices do not notice that it ends early
         width, height = (int.from_bytes(start[at : at + 3], "little") + 1 for at in (24, 27))
         if start[20] & 0x02:
             raise BadImageError("image is an animated WebP; send one frame", field="image")

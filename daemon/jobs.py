@@ -1,7 +1,7 @@
 """What front and worker say to each other over their socket pair: small msgpack messages, no image or result bytes.
 
-The front sends Load, Unload, Stage, Drop, Ping and Stop; the worker answers with the rest. The kernel keeps message
-borders (SOCK_SEQPACKET), both ends are ours, and times are seconds on the machine's monotonic clock.
+The front sends Load, Unload, Warm, Forget, Stage, Drop, Ping and Stop; the worker answers with the rest. The kernel
+keeps message borders (SOCK_SEQPACKET), both ends are ours, and times are seconds on the machine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -46,6 +46,24 @@ class Unload(NamedTuple):
 
     encoder: str
     dataset: str
+
+
+class Warm(NamedTuple):
+    """Make a loaded checkpoint ready for one input size, beside the work."""
+
+    encoder: str
+    dataset: str
+    input_height: int
+    input_width: int
+
+
+class Forget(NamedTuple):
+    """Give up what Warm made; the front has nothing in flight for it."""
+
+    encoder: str
+    dataset: str
+    input_height: int
+    input_width: int
 
 
 class Stage(NamedTuple):
@@ -98,6 +116,7 @@ class Hello(NamedTuple):
     device: str
     precision: str
     max_batch: int
+    max_shapes: int
     memory_bytes: int
 
 
@@ -111,6 +130,21 @@ class LoadFailed(NamedTuple):
     encoder: str
     dataset: str
     code: str
+    message: str
+
+
+class Warmed(NamedTuple):
+    encoder: str
+    dataset: str
+    input_height: int
+    input_width: int
+
+
+class WarmFailed(NamedTuple):
+    encoder: str
+    dataset: str
+    input_height: int
+    input_width: int
     message: str
 
 
@@ -148,12 +182,31 @@ class Pong(NamedTuple):
 
 
 Message: TypeAlias = (
-    Load | Unload | Stage | Drop | Ping | Stop | Hello | Loaded | LoadFailed | Started | Done | Failed | Dropped | Pong
+    Load
+    | Unload
+    | Warm
+    | Forget
+    | Stage
+    | Drop
+    | Ping
+    | Stop
+    | Hello
+    | Loaded
+    | LoadFailed
+    | Warmed
+    | WarmFailed
+    | Started
+    | Done
+    | Failed
+    | Dropped
+    | Pong
 )
 
 _KINDS: tuple[type[Any], ...] = (
     Load,
     Unload,
+    Warm,
+    Forget,
     Stage,
     Drop,
     Ping,
@@ -161,6 +214,8 @@ _KINDS: tuple[type[Any], ...] = (
     Hello,
     Loaded,
     LoadFailed,
+    Warmed,
+    WarmFailed,
     Started,
     Done,
     Failed,
@@ -172,7 +227,8 @@ _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 
 def pack(message: Message) -> bytes:
     """One datagram for the socket pair."""
-    packed: bytes = msgpack.packb((_NUMBERS[type(message)], *message))
+    # An error's text may hold a file name that is not UTF-8; it must not be the next error.
+    packed: bytes = msgpack.packb((_NUMBERS[type(message)], *message), unicode_errors="replace")
     return packed
 
 

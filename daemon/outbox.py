@@ -36,10 +36,11 @@ class Outbox:
     def send(self, envelope: Sequence[bytes], frames: Sequence[Any]) -> bool:
         """Send one reply, never waiting; False if its client is gone or reads too slowly, and the reply is dropped."""
         try:
-            self._router.send(envelope[0], zmq.SNDMORE | zmq.DONTWAIT)
-        except zmq.Again:
-            log.warning("a client does not read its replies; one was dropped, and with it what else it asked for")
-            return False
+            if not self._begin(envelope[0]):
+                self._router.getsockopt(zmq.EVENTS)  # has ZeroMQ take note of what the client has read meanwhile
+                if not self._begin(envelope[0]):
+                    log.warning("a client does not read its replies; one was dropped, and its other requests with it")
+                    return False
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
@@ -50,6 +51,13 @@ class Outbox:
         for frame in frames[:-1]:
             self._router.send(frame, zmq.SNDMORE, copy=len(frame) < ZERO_COPY_FROM_BYTES)
         self._router.send(frames[-1], copy=len(frames[-1]) < ZERO_COPY_FROM_BYTES)
+        return True
+
+    def _begin(self, routing_id: bytes) -> bool:
+        try:
+            self._router.send(routing_id, zmq.SNDMORE | zmq.DONTWAIT)
+        except zmq.Again:
+            return False
         return True
 
     def send_result(self, pending: Pending, done: Done, total_ms: float) -> bool:

@@ -1,7 +1,8 @@
-"""Which checkpoints a worker holds, loads or must give up: an LRU under a memory budget. One table per worker.
+"""What a worker holds ready: checkpoints under a memory budget and input sizes under a count, both least recently
+used first out. One table per worker.
 
-Pure bookkeeping for the front, which decides; the worker only carries out Load and Unload. Sizes before loading are
-those of the checkpoint's file, after it what the worker reports.
+Pure bookkeeping for the front, which decides; the worker only carries out Load, Unload, Warm and Forget. The size of a
+checkpoint is that of its file before loading, and what the worker reports after it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,27 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from depthwire.daemon.catalogue import Checkpoint
 
-RETRY_FAILED_LOAD_S = 10.0
-"""A failed load is not tried again before this, so that a burst of requests does not start a burst of downloads."""
+RETRY_FAILED_S = 10.0
+"""What failed is not tried again before this, so that a burst of requests does not start a burst of downloads."""
+
+Size: TypeAlias = tuple[int, int]
+"""Height and width of a network's input."""
+
+
+class Bucket(NamedTuple):
+    """What requests must agree in to share a batch."""
+
+    checkpoint: Checkpoint
+    input_height: int
+    input_width: int
+
+    @property
+    def size(self) -> Size:
+        return self.input_height, self.input_width
 
 
 class State(enum.Enum):
@@ -23,7 +40,18 @@ class State(enum.Enum):
 
 
 @dataclass
+class Shape:
+    """An input size of one checkpoint that the worker makes, or has made, ready."""
+
+    state: State
+    used_at: float
+    in_flight: int = 0
+
+
+@dataclass
 class Resident:
+    """A checkpoint that the worker loads or has loaded."""
+
     checkpoint: Checkpoint
     state: State
     bytes: int
@@ -31,29 +59,48 @@ class Resident:
     in_flight: int = 0
     models: set[str] = field(default_factory=set)
     """The names, with input size, under which it has been asked for."""
+    shapes: dict[Size, Shape] = field(default_factory=dict)
 
 
 class Residency:
-    def __init__(self, budget_bytes: int) -> None:
+    """`max_shapes` 0 means that any input size is ready as soon as its checkpoint is."""
+
+    def __init__(self, budget_bytes: int, max_shapes: int = 0) -> None:
         self.budget_bytes = budget_bytes
-        self._table: dict[tuple[str, str], Resident] = {}
+        self.max_shapes = max_shapes
+        self._table: dict[str, Resident] = {}
 
     def __iter__(self) -> Iterator[Resident]:
         return iter(self._table.values())
 
     def get(self, checkpoint: Checkpoint) -> Resident | None:
-        return self._table.get((checkpoint.encoder, checkpoint.dataset))
+        return self._table.get(checkpoint.name)
 
-    def is_ready(self, checkpoint: Checkpoint) -> bool:
+    def has(self, checkpoint: Checkpoint) -> bool:
+        """Whether the checkpoint is loaded."""
         resident = self.get(checkpoint)
         return resident is not None and resident.state is State.READY
 
-    def wants_load(self, checkpoint: Checkpoint, now: float) -> bool:
-        """Whether this checkpoint is neither here nor on its way, and a load that failed is long enough ago."""
-        resident = self.get(checkpoint)
-        if resident is None:
+    def is_ready(self, bucket: Bucket) -> bool:
+        """Whether a request of this bucket can run at once."""
+        resident = self.get(bucket.checkpoint)
+        if resident is None or resident.state is not State.READY:
+            return False
+        if not self.max_shapes:
             return True
-        return resident.state is State.FAILED and now - resident.used_at >= RETRY_FAILED_LOAD_S
+        shape = resident.shapes.get(bucket.size)
+        return shape is not None and shape.state is State.READY
+
+    def wants_load(self, checkpoint: Checkpoint, now: float) -> bool:
+        """Whether this checkpoint is neither here nor on its way, and a failure is long enough ago."""
+        return _is_missing(self.get(checkpoint), now)
+
+    def wants_warming(self, bucket: Bucket, now: float) -> bool:
+        """Whether the checkpoint is here, but this input size is neither ready nor on its way."""
+        resident = self.get(bucket.checkpoint)
+        if not self.max_shapes or resident is None or resident.state is not State.READY:
+            return False
+        return _is_missing(resident.shapes.get(bucket.size), now)
 
     def make_room(self, checkpoint: Checkpoint, incoming_bytes: int) -> list[Checkpoint] | None:
         """The checkpoints to unload, least recently used first, so that one of `incoming_bytes` fits.
@@ -67,28 +114,64 @@ class Residency:
         for resident in sorted(kept, key=lambda r: r.used_at):
             if used + incoming_bytes <= self.budget_bytes:
                 break
-            if resident.state is State.READY and not resident.in_flight:
+            if resident.state is State.READY and not resident.in_flight and not _is_warming(resident):
                 evicted.append(resident)
                 used -= resident.bytes
         if used + incoming_bytes > self.budget_bytes and used > 0:
             return None
         for resident in evicted:
-            del self._table[resident.checkpoint.encoder, resident.checkpoint.dataset]
+            del self._table[resident.checkpoint.name]
         return [resident.checkpoint for resident in evicted]
 
+    def make_room_for_shape(self) -> list[Bucket] | None:
+        """The input sizes to forget, least recently used first, so that one more fits; taken off the table.
+
+        None if those in use or being made leave no room now.
+        """
+        shapes = [(r, size, s) for r in self for size, s in r.shapes.items() if s.state is not State.FAILED]
+        excess = len(shapes) + 1 - self.max_shapes
+        idle = [entry for entry in shapes if entry[2].state is State.READY and not entry[2].in_flight]
+        idle.sort(key=lambda entry: entry[2].used_at)
+        if excess > len(idle):
+            return None
+        forgotten = []
+        for resident, size, _ in idle[: max(0, excess)]:
+            del resident.shapes[size]
+            forgotten.append(Bucket(resident.checkpoint, *size))
+        return forgotten
+
     def set(self, checkpoint: Checkpoint, state: State, size_bytes: int, now: float) -> None:
-        key = (checkpoint.encoder, checkpoint.dataset)
+        """Note what became of a checkpoint's loading."""
         models = {f"{checkpoint.name}_{checkpoint.default_input_size}"}
-        self._table[key] = Resident(checkpoint, state, size_bytes, now, models=models)
+        self._table[checkpoint.name] = Resident(checkpoint, state, size_bytes, now, models=models)
 
-    def begin(self, checkpoint: Checkpoint, model: str, now: float) -> None:
-        """One more request of this checkpoint, asked for as `model`, is with the worker."""
-        resident = self._table[checkpoint.encoder, checkpoint.dataset]
+    def set_shape(self, bucket: Bucket, state: State, now: float) -> None:
+        """Note what became of an input size's warming."""
+        self._table[bucket.checkpoint.name].shapes[bucket.size] = Shape(state, now)
+
+    def begin(self, bucket: Bucket, model: str, now: float) -> None:
+        """One more request of this bucket, asked for as `model`, is with the worker."""
+        resident = self._table[bucket.checkpoint.name]
         resident.in_flight += 1
-        resident.models.add(model)
         resident.used_at = now
+        resident.models.add(model)
+        if (shape := resident.shapes.get(bucket.size)) is not None:
+            shape.in_flight += 1
+            shape.used_at = now
 
-    def end(self, checkpoint: Checkpoint) -> None:
-        resident = self.get(checkpoint)
-        if resident is not None:
-            resident.in_flight -= 1
+    def end(self, bucket: Bucket) -> None:
+        """The worker is done with one request of this bucket."""
+        resident = self.get(bucket.checkpoint)
+        if resident is None:
+            return
+        resident.in_flight -= 1
+        if (shape := resident.shapes.get(bucket.size)) is not None:
+            shape.in_flight -= 1
+
+
+def _is_missing(entry: Resident | Shape | None, now: float) -> bool:
+    return entry is None or (entry.state is State.FAILED and now - entry.used_at >= RETRY_FAILED_S)
+
+
+def _is_warming(resident: Resident) -> bool:
+    return any(shape.state is State.LOADING for shape in resident.shapes.values())

@@ -1,20 +1,21 @@
 """The scheduler: which admitted request goes to a worker next, and which must not go any more.
 
 Pure bookkeeping for the front: no sockets, no processes, no clock of its own. Requests wait in one queue per
-checkpoint, in which clients take turns; a worker takes the next one as soon as it has room, never waiting for more.
+bucket (what can share a batch), in which clients take turns; a worker takes the next one as soon as it has room and
+never waits for more.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from depthwire.daemon.catalogue import Checkpoint
-from depthwire.daemon.residency import Residency
-from depthwire.protocol import OverloadedError, Request
+from depthwire.daemon.residency import Bucket, Residency
+from depthwire.protocol import CameraIntrinsics, OverloadedError, Request
 
 Client: TypeAlias = tuple[bytes, ...]
 """Who asked: the routing ids of the envelope."""
@@ -37,6 +38,8 @@ class Pending:
     input_height: int
     input_width: int
     scale: float
+    camera: CameraIntrinsics | None
+    """Of the picture's own size; None where no points are asked for."""
     arrived: float
     deadline: float
     answered: bool = False
@@ -48,44 +51,47 @@ class Pending:
     """How often a worker died with this request under its hands."""
 
     @property
+    def bucket(self) -> Bucket:
+        return Bucket(self.checkpoint, self.input_height, self.input_width)
+
+    @property
     def image_bytes(self) -> int:
         return len(self.image)
 
 
 class FairQueue:
-    """First in, first out for each client, and the clients take turns."""
+    """What waits in one bucket: first in, first out for each client."""
 
     def __init__(self) -> None:
-        self._clients: OrderedDict[Client, deque[Pending]] = OrderedDict()
+        self._clients: dict[Client, deque[Pending]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._clients)
 
     def push(self, pending: Pending, *, first: bool = False) -> None:
         queue = self._clients.setdefault(pending.client, deque())
         if first:
             queue.appendleft(pending)
-            self._clients.move_to_end(pending.client, last=False)
         else:
             queue.append(pending)
 
-    def peek(self) -> Pending | None:
-        """The next one that still waits for an answer; those that do not are forgotten on the way."""
-        while self._clients:
-            client, queue = next(iter(self._clients.items()))
-            while queue and queue[0].answered:
-                queue.popleft()
-            if queue:
-                return queue[0]
-            del self._clients[client]
-        return None
+    def firsts(self) -> Iterator[Pending]:
+        """The next one of each client."""
+        return (queue[0] for queue in self._clients.values())
 
-    def pop(self) -> Pending:
-        """Take the one that `peek` returned; its client goes to the end of the row."""
-        client, queue = next(iter(self._clients.items()))
-        pending = queue.popleft()
-        if queue:
-            self._clients.move_to_end(client)
-        else:
-            del self._clients[client]
-        return pending
+    def remove(self, pending: Pending) -> None:
+        queue = self._clients[pending.client]
+        queue.remove(pending)
+        if not queue:
+            del self._clients[pending.client]
+
+
+@dataclass
+class Turn:
+    """A client's place in the row, the same for all buckets: the lower number comes first."""
+
+    number: int
+    waiting: int = 0
 
 
 @dataclass
@@ -104,7 +110,9 @@ class Scheduler:
     waiting_bytes: int = 0
     service_s: float = 0.0
     """Seconds that a worker needs for one request, smoothed over the last few dozen."""
-    _queues: dict[tuple[str, str], FairQueue] = field(default_factory=dict)
+    _queues: dict[Bucket, FairQueue] = field(default_factory=dict)
+    _turns: dict[Client, Turn] = field(default_factory=dict)
+    _last_turn: int = 0
     _open: dict[tuple[Client, int], Pending] = field(default_factory=dict)
     _per_client: dict[Client, int] = field(default_factory=dict)
     _streams: dict[tuple[Client, str], Pending] = field(default_factory=dict)
@@ -149,30 +157,26 @@ class Scheduler:
         self._enqueue(pending, first=True)
 
     def next_ready(self, tables: Sequence[Residency]) -> Pending | None:
-        """The request to run next among those whose checkpoint is ready in one of the workers' tables.
+        """The request to run next among those whose bucket is ready in one of the workers' tables.
 
-        Of the heads of all queues it is the one that arrived first.
+        It is the first of the client whose turn it is, so that none waits for all that another one has sent.
         """
         heads = [
-            head
-            for queue in self._queues.values()
-            if (head := queue.peek()) and any(table.is_ready(head.checkpoint) for table in tables)
+            self._first(queue)
+            for bucket, queue in self._queues.items()
+            if any(table.is_ready(bucket) for table in tables)
         ]
-        return min(heads, key=lambda head: head.arrived, default=None)
+        return min(heads, key=self._place, default=None)
 
-    def wanted_checkpoints(self) -> Iterator[Checkpoint]:
-        """The checkpoints that something waits for."""
-        for queue in self._queues.values():
-            if head := queue.peek():
-                yield head.checkpoint
+    def heads(self) -> list[Pending]:
+        """The request at the head of each queue that is not empty."""
+        return [self._first(queue) for queue in self._queues.values()]
 
     def take(self, pending: Pending) -> None:
-        """Remove from its queue the request that `next_ready` returned."""
-        key = (pending.checkpoint.encoder, pending.checkpoint.dataset)
-        if self._queues[key].pop() is not pending:
-            raise AssertionError("take() was given another request than next_ready() returned")
-        self.waiting -= 1
-        self.waiting_bytes -= pending.image_bytes
+        """Remove from its queue the request that `next_ready` returned; its client goes to the end of the row."""
+        self._dequeue(pending)
+        if (turn := self._turns.get(pending.client)) is not None:
+            turn.number = self._next_turn()
 
     def find(self, client: Client, request_id: int) -> Pending | None:
         return self._open.get((client, request_id))
@@ -180,8 +184,10 @@ class Scheduler:
     def of_client(self, client: Client) -> list[Pending]:
         return [pending for (owner, _), pending in self._open.items() if owner == client]
 
-    def waiting_for(self, checkpoint: Checkpoint) -> list[Pending]:
-        return [p for p in self._open.values() if p.worker is None and p.checkpoint == checkpoint]
+    def waiting_for(self, checkpoint: Checkpoint, size: tuple[int, int] | None = None) -> list[Pending]:
+        """Those that wait for a checkpoint, or for it at one input size (height, width)."""
+        waiting = [p for p in self._open.values() if p.worker is None and p.checkpoint == checkpoint]
+        return [p for p in waiting if size in (None, (p.input_height, p.input_width))]
 
     def all_open(self) -> list[Pending]:
         return list(self._open.values())
@@ -201,9 +207,11 @@ class Scheduler:
         if stream is not None and self._streams.get((pending.client, stream)) is pending:
             del self._streams[pending.client, stream]
         if pending.worker is None:
-            self.waiting -= 1
-            self.waiting_bytes -= pending.image_bytes
-            pending.image = b""
+            self._dequeue(pending)
+        pending.image = b""
+        if len(self._deadlines) > 2 * len(self._open) + 64:  # or what is answered would stay until its deadline
+            self._deadlines = [entry for entry in self._deadlines if not entry[2].answered]
+            heapq.heapify(self._deadlines)
 
     def expired(self, now: float) -> list[Pending]:
         """The open requests whose deadline has passed."""
@@ -223,7 +231,34 @@ class Scheduler:
         self.service_s = seconds if not self.service_s else 0.9 * self.service_s + 0.1 * seconds
 
     def _enqueue(self, pending: Pending, *, first: bool = False) -> None:
-        key = (pending.checkpoint.encoder, pending.checkpoint.dataset)
-        self._queues.setdefault(key, FairQueue()).push(pending, first=first)
+        self._queues.setdefault(pending.bucket, FairQueue()).push(pending, first=first)
+        turn = self._turns.get(pending.client)
+        if turn is None:
+            turn = self._turns[pending.client] = Turn(self._next_turn())
+        if first:
+            turn.number = 0
+        turn.waiting += 1
         self.waiting += 1
         self.waiting_bytes += pending.image_bytes
+
+    def _dequeue(self, pending: Pending) -> None:
+        queue = self._queues[pending.bucket]
+        queue.remove(pending)
+        if not queue:
+            del self._queues[pending.bucket]
+        turn = self._turns[pending.client]
+        turn.waiting -= 1
+        if not turn.waiting:
+            del self._turns[pending.client]
+        self.waiting -= 1
+        self.waiting_bytes -= pending.image_bytes
+
+    def _first(self, queue: FairQueue) -> Pending:
+        return min(queue.firsts(), key=self._place)
+
+    def _place(self, pending: Pending) -> tuple[int, float, int]:
+        return self._turns[pending.client].number, pending.arrived, pending.ticket
+
+    def _next_turn(self) -> int:
+        self._last_turn += 1
+        return self._last_turn

@@ -10,9 +10,11 @@ import contextlib
 import enum
 import logging
 import os
+import select
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,6 +62,9 @@ class WorkerLink:
         self.started_at = now
         self.heard_at = now
         self.pinged_at: float | None = None
+        self.asked_at = float("-inf")
+        """When the first of the pings that are not answered yet was sent: silence counts from there."""
+        self._outgoing: deque[bytes] = deque()
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setblocking(False)
         command = [sys.executable, "-m", "depthwire.daemon.worker"]
@@ -77,9 +82,22 @@ class WorkerLink:
         return self._channel.fileno()
 
     def send(self, message: jobs.Message) -> bool:
-        """Hand a message over; False if the worker does not take it, which means that it hangs or is gone."""
+        """Hand a message over, never waiting; False if the worker is gone.
+
+        The channel holds some 280 messages: what a busy worker has not read yet must neither be lost nor pass for its
+        death, so that it waits here. Whether a worker hangs, its pings tell.
+        """
+        self._outgoing.append(jobs.pack(message))
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Send what could not be sent before; False if the worker is gone."""
         try:
-            self._channel.send(jobs.pack(message))
+            while self._outgoing:
+                self._channel.send(self._outgoing[0])
+                self._outgoing.popleft()
+        except BlockingIOError:
+            pass
         except OSError:
             return False
         return True
@@ -100,7 +118,15 @@ class WorkerLink:
             messages.append(jobs.unpack(datagram))
         return messages
 
+    def has_unread(self) -> bool:
+        """Whether the worker has said, or closed, something that `receive` has not been asked for yet."""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        return bool(poll.poll(0))
+
     def ping(self, now: float) -> None:
+        if self.heard_at >= self.asked_at:
+            self.asked_at = now
         self.pinged_at = now
         self.send(jobs.Ping(0))
 
@@ -166,9 +192,9 @@ class Supervisor:
         for slot, link in enumerate(self.links):
             if link is None:
                 if now >= self._start_at[slot]:
-                    self.links[slot] = WorkerLink(slot, self._options[slot], self._arena_fd, now)
-                    self.restarts[slot] += 1
+                    self._start(slot, now)
                 continue
+            link.flush()
             problem = self._problem(link, now)
             if problem is not None:
                 self.bury(link, problem, now)
@@ -178,16 +204,14 @@ class Supervisor:
     def welcome(self, link: WorkerLink, hello: jobs.Hello, budget_bytes: int | None) -> None:
         """The worker is up."""
         link.hello, link.state = hello, WorkerState.READY
-        link.residency = Residency(budget_bytes or hello.memory_bytes)
+        link.residency = Residency(budget_bytes or hello.memory_bytes, hello.max_shapes)
         self._pauses[link.slot] = self._patience.restart_pause_s
 
     def bury(self, link: WorkerLink, problem: str, now: float) -> None:
         """Make sure that a worker is dead, tell the front, and plan its successor."""
         link.kill()
         self.links[link.slot] = None
-        pause = self._pauses[link.slot]
-        self._start_at[link.slot] = now + pause
-        self._pauses[link.slot] = min(2 * pause, self._patience.restart_pause_max_s)
+        pause = self._plan_start(link.slot, now)
         log.error("worker %d (pid %d) %s; a new one starts in %.1f s", link.slot, link.pid, problem, pause)
         self._on_death(link, problem)
 
@@ -200,14 +224,33 @@ class Supervisor:
             link.wait(timeout_s)
             link.kill()
 
+    def _start(self, slot: int, now: float) -> None:
+        self.restarts[slot] += 1
+        try:
+            self.links[slot] = WorkerLink(slot, self._options[slot], self._arena_fd, now)
+        except OSError as error:  # no memory, processes or descriptors left: that may pass
+            pause = self._plan_start(slot, now)
+            log.error("worker %d cannot be started (%s); next try in %.1f s", slot, error, pause)  # noqa: TRY400
+
+    def _plan_start(self, slot: int, now: float) -> float:
+        pause = self._pauses[slot]
+        self._start_at[slot] = now + pause
+        self._pauses[slot] = min(2 * pause, self._patience.restart_pause_max_s)
+        return pause
+
     def _problem(self, link: WorkerLink, now: float) -> str | None:
         if link.state is WorkerState.DEAD or link.has_exited():
             return link.exit_text
+        overdue = self._overdue(link, now)
+        # Something unread means that the front itself was away, stopped or frozen: hear first, judge later.
+        return None if overdue and link.has_unread() else overdue
+
+    def _overdue(self, link: WorkerLink, now: float) -> str | None:
         if link.state is WorkerState.STARTING:
             late = now - link.started_at > self._patience.start_s
             return f"did not start within {self._patience.start_s:g} s" if late else None
         if link.batch_started is not None and now - link.batch_started > self._patience.batch_s:
             return f"has been in one batch for more than {self._patience.batch_s:g} s"
-        if now - link.heard_at > self._patience.silence_s:
+        if link.heard_at < link.asked_at < now - self._patience.silence_s:
             return f"has not answered for {self._patience.silence_s:g} s"
         return None

@@ -81,14 +81,24 @@ class Worker:
         self._dropped: set[int] = set()
         self._decoders = ThreadPoolExecutor(threads, "decode")
         self._finishers = ThreadPoolExecutor(threads, "finish")
-        self._loader = ThreadPoolExecutor(1, "load")
+        # Apart from each other, because a load may wait for a download of many minutes.
+        self._loader = ThreadPoolExecutor(2, "load")
+        self._warmer = ThreadPoolExecutor(1, "warm")
 
     def run(self) -> None:
         """Serve the front until it says Stop or goes away."""
         threading.Thread(target=self._run_engine, name="engine", daemon=True).start()
         engine = self._engine
         self._send(
-            jobs.Hello(os.getpid(), engine.name, engine.device, engine.precision, engine.max_batch, engine.memory_bytes)
+            jobs.Hello(
+                os.getpid(),
+                engine.name,
+                engine.device,
+                engine.precision,
+                engine.max_batch,
+                engine.max_shapes,
+                engine.memory_bytes,
+            )
         )
         while datagram := self._channel.recv(jobs.MAX_MESSAGE_BYTES):
             match jobs.unpack(datagram):
@@ -104,6 +114,11 @@ class Worker:
                     self._loader.submit(self._load, encoder, dataset)
                 case jobs.Unload(encoder, dataset):
                     self._networks.pop((encoder, dataset), None)
+                case jobs.Warm() as warm:
+                    self._warmer.submit(self._warm, warm)
+                case jobs.Forget(encoder, dataset, height, width):
+                    if (network := self._networks.get((encoder, dataset))) is not None:
+                        network.forget(height, width)
                 case jobs.Stop():
                     return
 
@@ -194,6 +209,15 @@ class Worker:
             return
         self._networks[encoder, dataset] = network
         self._send(jobs.Loaded(encoder, dataset, network.bytes))
+
+    def _warm(self, warm: jobs.Warm) -> None:
+        try:
+            self._networks[warm.encoder, warm.dataset].warm(warm.input_height, warm.input_width)
+        except BaseException as error:
+            log.exception("%s_%s cannot run at %dx%d", *warm)
+            self._send(jobs.WarmFailed(*warm, str(error)[: jobs.MAX_ERROR_CHARACTERS]))
+            return
+        self._send(jobs.Warmed(*warm))
 
     def _is_over(self, job: jobs.Stage) -> bool:
         """Whether nobody waits for this job any more; says so to the front if that is so."""

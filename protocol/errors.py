@@ -19,7 +19,22 @@ DepthwireError
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import math
+from typing import Any, ClassVar, Final
+
+MAX_MESSAGE_CHARS: Final = 1000
+MAX_FIELD_CHARS: Final = 100
+
+
+def shown(value: object) -> str:
+    """How a value that may come from the wire stands in an error's text: on one line, short whatever it is."""
+    if isinstance(value, str):
+        return repr(value[:40]) + ("…" if len(value) > 40 else "")
+    if isinstance(value, int) and value.bit_length() > 64:  # Python refuses to print the longest ones
+        return f"a number of {value.bit_length()} bits"
+    if value is None or isinstance(value, (bool, int, float)):
+        return str(value)
+    return f"of type {type(value).__name__}"
 
 
 class DepthwireError(Exception):
@@ -47,10 +62,14 @@ class DepthwireError(Exception):
         self.retry_after_ms = retry_after_ms
 
     def to_wire(self) -> dict[str, Any]:
-        """The `error` map of a reply."""
-        wire: dict[str, Any] = {"code": self.code, "message": self.message, "retryable": self.retryable}
+        """The `error` map of a reply. It always fits a header: text is cut, and what UTF-8 cannot say replaced."""
+        wire: dict[str, Any] = {
+            "code": self.code,
+            "message": _wire_text(self.message, MAX_MESSAGE_CHARS),
+            "retryable": self.retryable,
+        }
         if self.field is not None:
-            wire["field"] = self.field
+            wire["field"] = _wire_text(self.field, MAX_FIELD_CHARS)
         if self.retry_after_ms is not None:
             wire["retry_after_ms"] = self.retry_after_ms
         return wire
@@ -60,16 +79,15 @@ class DepthwireError(Exception):
         """The exception for a reply's `error` map; a code this version does not know becomes an InternalError."""
         if not isinstance(wire, dict):
             return ProtocolError("the reply's error is not a map")
-        code, message = wire.get("code"), wire.get("message")
-        field, retry_after_ms = wire.get("field"), wire.get("retry_after_ms")
+        code, message, field = wire.get("code"), wire.get("message"), wire.get("field")
         if not isinstance(code, str) or not isinstance(message, str):
             return ProtocolError("the reply's error has no code or no message")
         error_class = ERROR_CLASSES.get(code)
         return (error_class or InternalError)(
             message if error_class else f"{code}: {message}",
             field=field if isinstance(field, str) else None,
-            retryable=bool(wire.get("retryable", False)),
-            retry_after_ms=float(retry_after_ms) if isinstance(retry_after_ms, (int, float)) else None,
+            retryable=wire.get("retryable") is True,
+            retry_after_ms=_wait_ms(wire.get("retry_after_ms")),
         )
 
 
@@ -134,6 +152,16 @@ class ProtocolError(DepthwireError):
     """Client only: the peer sent something that is not this protocol."""
 
     code = "PROTOCOL"
+
+
+def _wait_ms(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:  # NaN is not
+        return None
+    return float(value)
+
+
+def _wire_text(text: str, max_chars: int) -> str:
+    return text[:max_chars].encode("utf-8", "replace").decode("utf-8")
 
 
 ERROR_CLASSES: dict[str, type[DepthwireError]] = {

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgpack
 import msgpack_numpy
 import numpy as np
 import numpy.typing as npt
+
+from depthwire.protocol.errors import shown
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
 
@@ -22,6 +24,8 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_BUFFERS = 8
 MAX_ENVELOPE_FRAMES = 8
 MAX_DIMENSIONS = 4
+MAX_NESTING = 16
+"""Levels of maps and lists below the header map itself."""
 INLINE_LIMIT_BYTES = 512
 """Values from this size on travel in a frame of their own; below it a second frame costs more than the copy."""
 
@@ -32,8 +36,16 @@ DTYPES = frozenset({"|b1", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8
 """The only dtypes that cross the wire: plain little-endian numbers. Objects, records, voids and strings never do."""
 
 
+_ARRAY_KEYS: Final = frozenset({b"nd", b"type", b"kind", b"shape", b"data"})
+_PLAIN_TYPES: Final = (type(None), bool, int, float, str, bytes)
+
+
 class FrameError(ValueError):
-    """What arrived is not a header with its buffers; the text says what is wrong with it."""
+    """What arrived is not a header with its buffers; the text says what is wrong, `field` which value, if it is one."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message if field is None else f"{repr(field[:40])[1:-1]}: {message}")
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -70,11 +82,16 @@ def array_header(dtype: npt.DTypeLike, shape: Sequence[int], data: Any) -> dict[
 
 
 def pack_header(header: dict[str, Any]) -> bytes:
-    """The header frame: BufferRefs become ext 1, small arrays msgpack-numpy's maps, numpy scalars numbers.
+    """The header frame: BufferRefs become ext 1, numpy scalars numbers; arrays are given by `array_header`.
 
-    Raises FrameError if the result is larger than MAX_HEADER_BYTES.
+    Raises FrameError for a value that msgpack has no form for, and if the result is larger than MAX_HEADER_BYTES.
     """
-    packed: bytes = msgpack.packb(header, use_bin_type=True, default=_pack_special)
+    try:
+        packed: bytes = msgpack.packb(header, use_bin_type=True, default=_pack_special)
+    except FrameError:
+        raise
+    except (OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise FrameError(f"the header cannot be packed: {error}") from None
     if len(packed) > MAX_HEADER_BYTES:
         raise FrameError(f"the header is {len(packed)} bytes; at most {MAX_HEADER_BYTES} are allowed")
     return packed
@@ -84,25 +101,35 @@ def encode(fields: dict[str, Any]) -> list[Buffer]:
     """Header and buffers for a map whose top-level values may be arrays or bytes of any size.
 
     Arrays and bytes of INLINE_LIMIT_BYTES or more become buffer frames that share their memory with what was passed;
-    a non-contiguous array is made contiguous first, which copies it. Raises FrameError for a dtype that does not
-    travel or a header that is too large.
+    a non-contiguous one is made contiguous first, which copies it. Raises FrameError for a dtype that does not
+    travel, too many dimensions or buffers, or a header that is too large.
     """
     buffers: list[Buffer] = []
     header: dict[str, Any] = {}
     for name, value in fields.items():
         if isinstance(value, np.ndarray):
             if value.dtype.str not in DTYPES:
-                raise FrameError(f"{name}: dtype {value.dtype.str} does not travel")
-            if value.nbytes >= INLINE_LIMIT_BYTES:
-                contiguous = np.ascontiguousarray(value)
-                header[name] = array_header(contiguous.dtype, contiguous.shape, BufferRef(len(buffers)))
-                buffers.append(contiguous.data.cast("B"))
+                raise FrameError(f"dtype {value.dtype.str[:40]} does not travel", name)
+            if value.ndim > MAX_DIMENSIONS:
+                raise FrameError(f"{value.ndim} dimensions; at most {MAX_DIMENSIONS} are allowed", name)
+            if value.nbytes < INLINE_LIMIT_BYTES:
+                header[name] = msgpack_numpy.encode(value)
                 continue
-        elif isinstance(value, (bytes, bytearray, memoryview)) and len(value) >= INLINE_LIMIT_BYTES:
+            contiguous = np.ascontiguousarray(value)
+            header[name] = array_header(contiguous.dtype, contiguous.shape, BufferRef(len(buffers)))
+            buffers.append(contiguous.data.cast("B"))
+        elif isinstance(value, (bytes, bytearray, memoryview)):
+            if isinstance(value, memoryview):
+                value = value.cast("B") if value.c_contiguous and value.nbytes else value.tobytes()
+            if len(value) < INLINE_LIMIT_BYTES:
+                header[name] = value
+                continue
             header[name] = BufferRef(len(buffers))
             buffers.append(value)
-            continue
-        header[name] = value
+        else:
+            header[name] = value
+    if len(buffers) > MAX_BUFFERS:
+        raise FrameError(f"{len(buffers)} buffer frames; at most {MAX_BUFFERS} are allowed")
     return [pack_header(header), *buffers]
 
 
@@ -110,7 +137,7 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
     """The map that `encode` was given: arrays stand over the received frames, bytes are memoryviews of them.
 
     Raises FrameError for anything that is not a well-formed message: header too large, not one msgpack map, a
-    reference out of range, doubled or missing, an array whose dtype, shape and length do not agree.
+    reference out of range, doubled, missing or in a wrong place, an array whose dtype, shape and length do not agree.
     """
     if not frames:
         raise FrameError("the message has no header frame")
@@ -123,18 +150,24 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
         if not isinstance(value, BufferRef):
             return value
         if value.index >= len(buffers):
-            raise FrameError(f"{name}: refers to buffer frame {value.index} of {len(buffers)}")
+            raise FrameError(f"refers to buffer frame {value.index} of {len(buffers)}", name)
         if value.index not in unused:
-            raise FrameError(f"{name}: buffer frame {value.index} is referred to twice")
+            raise FrameError(f"buffer frame {value.index} is referred to twice", name)
         unused.discard(value.index)
-        return memoryview(buffers[value.index]).cast("B")
+        view = _byte_view(buffers[value.index])
+        if not view.nbytes:
+            raise FrameError(f"buffer frame {value.index} is empty; buffers never are", name)
+        return view
 
     fields: dict[str, Any] = {}
     for name, value in header.items():
-        if isinstance(value, dict) and value.get(b"nd") is True:
+        if isinstance(value, BufferRef):
+            fields[name] = take(value, name)
+        elif isinstance(value, dict) and b"nd" in value:
             fields[name] = _build_array({**value, b"data": take(value.get(b"data"), name)}, name)
         else:
-            fields[name] = take(value, name)
+            _check_plain(value, name)
+            fields[name] = value
     if unused:
         raise FrameError(f"no field refers to buffer frame {min(unused)}")
     return fields
@@ -142,13 +175,15 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
 
 def unpack_header(frame: Buffer) -> dict[str, Any]:
     """The header's map with BufferRefs in it. Raises FrameError where it is not one map with text keys."""
-    if len(frame) > MAX_HEADER_BYTES:
-        raise FrameError(f"the header is {len(frame)} bytes; at most {MAX_HEADER_BYTES} are allowed")
+    view = _byte_view(frame)
+    if view.nbytes > MAX_HEADER_BYTES:
+        raise FrameError(f"the header is {view.nbytes} bytes; at most {MAX_HEADER_BYTES} are allowed")
     try:
         header = msgpack.unpackb(
-            frame,
+            view,
             raw=False,
             strict_map_key=True,
+            object_pairs_hook=_unpack_map,
             ext_hook=_unpack_ext,
             max_array_len=4096,
             max_map_len=4096,
@@ -165,16 +200,28 @@ def unpack_header(frame: Buffer) -> dict[str, Any]:
     return header
 
 
+def _byte_view(frame: Buffer) -> memoryview:
+    view = memoryview(frame)
+    if not view.c_contiguous:
+        raise FrameError("a frame is not contiguous in memory")
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
 def _pack_special(value: Any) -> Any:
     if isinstance(value, BufferRef):
         return msgpack.ExtType(BUFFER_EXT, bytes([value.index]))
-    if isinstance(value, memoryview):
-        return bytes(value)
     if isinstance(value, np.generic) and value.dtype.str in DTYPES:
         return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.str in DTYPES:
-        return msgpack_numpy.encode(value)
+    if isinstance(value, int):
+        raise FrameError("a whole number of more than 64 bits does not travel")
     raise FrameError(f"a value of type {type(value).__name__} does not travel")
+
+
+def _unpack_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    unpacked = dict(pairs)
+    if len(unpacked) != len(pairs):  # readers differ in which one they take, so that no one may choose
+        raise FrameError("the header has a map that holds a key twice")
+    return unpacked
 
 
 def _unpack_ext(code: int, data: bytes) -> BufferRef:
@@ -185,17 +232,42 @@ def _unpack_ext(code: int, data: bytes) -> BufferRef:
     return BufferRef(data[0])
 
 
+def _check_plain(value: Any, name: str) -> None:
+    """Refuse a value below which something stands that only the top level may hold, or nothing may (timestamps)."""
+    level, below = 0, [value]
+    while below:
+        level, current, below = level + 1, below, []
+        for element in current:
+            if isinstance(element, (dict, list)) and level > MAX_NESTING:
+                raise FrameError(f"is nested deeper than {MAX_NESTING} levels", name)
+            if isinstance(element, dict):
+                if not all(isinstance(key, str) for key in element):
+                    raise FrameError("holds a map with a key that is not text", name)
+                below.extend(element.values())
+            elif isinstance(element, list):
+                below.extend(element)
+            elif not isinstance(element, _PLAIN_TYPES):
+                raise FrameError(f"holds a {type(element).__name__}, which does not travel there", name)
+
+
 def _build_array(layout: dict[bytes, Any], name: str) -> npt.NDArray[Any]:
-    dtype, shape, data = layout.get(b"type"), layout.get(b"shape"), layout.get(b"data")
+    if layout.keys() != _ARRAY_KEYS or layout[b"nd"] is not True or layout[b"kind"] != b"":
+        raise FrameError("is not an array map: binary keys nd (true), type, kind (empty), shape, data", name)
+    dtype, shape, data = layout[b"type"], layout[b"shape"], layout[b"data"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise FrameError(f"{name}: dtype {dtype!r} is not one of {', '.join(sorted(DTYPES))}")
+        raise FrameError(f"dtype is {shown(dtype)}, not one of {', '.join(sorted(DTYPES))}", name)
     if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
-        raise FrameError(f"{name}: shape is not a list of at most {MAX_DIMENSIONS} numbers")
+        raise FrameError(f"shape is not a list of at most {MAX_DIMENSIONS} numbers", name)
     if not all(type(length) is int and length >= 0 for length in shape):
-        raise FrameError(f"{name}: shape holds something that is not a count")
+        raise FrameError("shape holds something that is not a count", name)
     if not isinstance(data, (bytes, memoryview)):
-        raise FrameError(f"{name}: data is neither bytes nor a buffer reference")
-    expected = math.prod(shape) * np.dtype(dtype).itemsize
+        raise FrameError("data is neither bytes nor a buffer reference", name)
+    itemsize = np.dtype(dtype).itemsize
+    if math.prod(length or 1 for length in shape) * itemsize >= 2**63:  # an empty one too: numpy could not hold it
+        raise FrameError("shape is larger than any memory", name)
+    expected = math.prod(shape) * itemsize
     if len(data) != expected:
-        raise FrameError(f"{name}: {len(data)} bytes of data, but dtype and shape need {expected}")
+        raise FrameError(f"{len(data)} bytes of data, but dtype and shape need {expected}", name)
+    if dtype == "|b1" and np.frombuffer(data, dtype="|u1").max(initial=0) > 1:
+        raise FrameError("a truth value is neither 0 nor 1", name)
     return np.frombuffer(data, dtype=dtype).reshape(shape)

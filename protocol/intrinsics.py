@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depthwire.protocol.errors import InvalidRequestError
+from depthwire.protocol.errors import InvalidRequestError, shown
 
 MAX_PIXEL_COORDINATE = 1e6
 """Focal lengths and principal points beyond this many pixels are mistakes, not cameras."""
+
+MIN_FOCAL_PIXELS = 1e-3
+"""Below it points would overflow float32."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,14 @@ class CameraIntrinsics:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
                 raise _invalid(name, f"is not a number but {type(value).__name__}")
-            value = float(value)
-            if not math.isfinite(value) or abs(value) > MAX_PIXEL_COORDINATE:
-                raise _invalid(name, f"is {value}; at most ±{MAX_PIXEL_COORDINATE:g} pixels are allowed")
-            object.__setattr__(self, name, value)
+            if not abs(value) <= MAX_PIXEL_COORDINATE:  # NaN is refused too, as it compares false
+                raise _invalid(name, f"is {shown(value)}; at most ±{MAX_PIXEL_COORDINATE:.7g} pixels are allowed")
+            object.__setattr__(self, name, float(value))
         for name in ("fx", "fy"):
-            if getattr(self, name) <= 0:
-                raise _invalid(name, f"is {getattr(self, name)}; a focal length is above 0")
+            if getattr(self, name) < MIN_FOCAL_PIXELS:
+                raise _invalid(
+                    name, f"is {getattr(self, name)}; a focal length is at least {MIN_FOCAL_PIXELS:g} pixels"
+                )
         if (self.width is None) != (self.height is None):
             missing = "width" if self.width is None else "height"
             raise _invalid(missing, "is missing; give width and height, or neither")
@@ -60,7 +64,7 @@ class CameraIntrinsics:
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
                 raise _invalid(name, f"is not a whole number but {type(size).__name__}")
             if not 1 <= size <= MAX_PIXEL_COORDINATE:
-                raise _invalid(name, f"is {size}; 1 to {MAX_PIXEL_COORDINATE:g} pixels are allowed")
+                raise _invalid(name, f"is {shown(size)}; 1 to {MAX_PIXEL_COORDINATE:.7g} pixels are allowed")
             object.__setattr__(self, name, int(size))
 
     @classmethod
@@ -73,7 +77,7 @@ class CameraIntrinsics:
         """
         try:
             k = np.asarray(matrix, dtype=np.float64)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             raise _invalid("matrix", "is not a 3×3 matrix of numbers") from None
         if k.shape != (3, 3):
             raise _invalid("matrix", f"has shape {k.shape}; a camera matrix is 3×3")
@@ -93,18 +97,12 @@ class CameraIntrinsics:
 
         try:
             document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no such date, no UTF-8
             raise _invalid("camera_matrix", f"cannot be read: {path} is not a YAML file ({error})") from None
         if not isinstance(document, dict) or "camera_matrix" not in document:
             raise _invalid("camera_matrix", f"is missing in {path}")
-        matrix = document["camera_matrix"]
-        if isinstance(matrix, dict):
-            matrix = matrix.get("data")
-        flat = np.asarray(_flatten(matrix), dtype=object)
-        if flat.size != 9:
-            raise _invalid("camera_matrix", f"in {path} holds {flat.size} numbers; a camera matrix has 9")
         return cls.from_matrix(
-            flat.reshape(3, 3),
+            _matrix_of_yaml(document["camera_matrix"], path),
             width=document.get("width", document.get("image_width")),
             height=document.get("height", document.get("image_height")),
         )
@@ -128,7 +126,7 @@ class CameraIntrinsics:
         known = {"fx", "fy", "cx", "cy", "width", "height"}
         for name in value:
             if name not in known:
-                raise _invalid(str(name), "is not known; the fields are fx, fy, cx, cy, width and height")
+                raise _invalid(str(name)[:40], "is not known; the fields are fx, fy, cx, cy, width and height")
         for name in ("fx", "fy", "cx", "cy"):
             if name not in value:
                 raise _invalid(name, "is missing")
@@ -159,12 +157,22 @@ class CameraIntrinsics:
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=np.float64)
 
 
-def _flatten(matrix: Any) -> list[Any]:
-    if not isinstance(matrix, list):
-        return [matrix]
-    return [number for row in matrix for number in (row if isinstance(row, list) else [row])]
+def _matrix_of_yaml(value: Any, path: str | Path) -> list[list[float]]:
+    """The rows of a `camera_matrix` in any of its layouts."""
+    if isinstance(value, dict):
+        value = value.get("data")
+    if not isinstance(value, list):
+        raise _invalid("camera_matrix", f"in {path} is neither a list nor a map with data")
+    if len(value) == 9:
+        value = [value[0:3], value[3:6], value[6:9]]
+    if len(value) != 3 or not all(isinstance(row, list) and len(row) == 3 for row in value):
+        raise _invalid("camera_matrix", f"in {path} is neither three rows of three numbers nor nine numbers")
+    try:
+        return [[float(number) for number in row] for row in value]  # YAML 1.1 reads 5e2 as text, float() does not
+    except (OverflowError, TypeError, ValueError):
+        raise _invalid("camera_matrix", f"in {path} holds something that is not a number") from None
 
 
 def _invalid(name: str, problem: str) -> InvalidRequestError:
     field = name if name in ("matrix", "camera_matrix") else f"camera_intrinsics.{name}"
-    return InvalidRequestError(f"{field} {problem}", field=field)
+    return InvalidRequestError(f"{repr(field)[1:-1]} {problem}", field=field)

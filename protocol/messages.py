@@ -6,21 +6,23 @@ with the same code.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
 
+import msgpack
 import numpy as np
 
 from depthwire.protocol import frames
 from depthwire.protocol.errors import (
+    BadImageError,
     DepthwireError,
     InvalidRequestError,
     ProtocolError,
     UnknownOpError,
     UnsupportedVersionError,
+    shown,
 )
 from depthwire.protocol.frames import Buffer, FrameError
 from depthwire.protocol.intrinsics import CameraIntrinsics
@@ -62,6 +64,19 @@ _FIELDS: Final[dict[str, frozenset[str]]] = {
     "health": frozenset({"timeout_ms", "meta"}),
     "cancel": frozenset({"target", "timeout_ms", "meta"}),
 }
+_RESULT_ARRAYS: Final[dict[str, tuple[str, ...]]] = {
+    "pc": ("pointcloud", "depth_map"),
+    "metric_depth": ("depth_map",),
+    "rel_depth": ("depth_map",),
+}
+_RESULT_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "min": (int, float),
+    "max": (int, float),
+    "model": (str,),
+    "timing": (dict,),
+    "meta": (dict,),
+}
+_META_SCALARS = (type(None), bool, int, float, str, bytes, bytearray, memoryview, np.generic)
 
 
 @dataclass(frozen=True)
@@ -88,10 +103,12 @@ class Request:
     def to_frames(self) -> list[Buffer]:
         """The message's frames: the header, then the image where it is large enough for a frame of its own.
 
-        Raises InvalidRequestError for what `parse_request` would refuse, so that a client hears it before sending.
+        numpy's scalars count as the numbers they are.
+        Raises the error that `parse_request` would refuse it with, so that a client hears it before sending.
         """
-        fields: dict[str, Any] = {"v": VERSION, "id": self.id, "op": self.op}
-        optional = {
+        given = {
+            "id": self.id,
+            "op": self.op,
             "image": self.image,
             "camera_intrinsics": self.intrinsics.to_wire() if self.intrinsics else None,
             "max_depth": self.max_depth,
@@ -103,12 +120,15 @@ class Request:
             "meta": self.meta,
             "target": self.target,
         }
-        fields |= {name: value for name, value in optional.items() if value is not None}
+        fields: dict[str, Any] = {"v": VERSION}
+        for name, value in given.items():
+            if value is not None:
+                fields[name] = value.item() if isinstance(value, np.generic) else value
         validate_request(fields)
         try:
             return frames.encode(fields)
-        except (FrameError, OverflowError, ValueError, TypeError) as error:
-            raise InvalidRequestError(str(error)) from None
+        except FrameError as error:
+            raise InvalidRequestError(str(error), field=error.field or "header") from None
 
 
 @dataclass(frozen=True)
@@ -122,7 +142,7 @@ class Reply:
 
 
 class RequestRefused(Exception):
-    """A request that failed validation: `error` is the answer, `id`, `op` and `meta` what could be read of it."""
+    """A request that failed validation: `error` is the answer, `id` and `op` what could be read of it."""
 
     def __init__(self, error: DepthwireError, request_id: int | None, op: str | None) -> None:
         super().__init__(error.message)
@@ -139,7 +159,7 @@ def parse_request(message: Sequence[Buffer]) -> Request:
     try:
         fields = frames.decode(message)
     except FrameError as error:
-        refusal = InvalidRequestError(str(error), field="header")
+        refusal = InvalidRequestError(str(error), field=error.field or "header")
         request_id, op = _identify(message)
         raise RequestRefused(refusal, request_id, op) from None
     try:
@@ -151,21 +171,21 @@ def parse_request(message: Sequence[Buffer]) -> Request:
 def validate_request(fields: dict[str, Any]) -> Request:
     """The request that a decoded map is, every field checked.
 
-    Raises InvalidRequestError, UnsupportedVersionError or UnknownOpError naming the field and the limit.
+    Raises InvalidRequestError, UnsupportedVersionError, UnknownOpError or (for no bytes at all) BadImageError, naming
+    the field and the limit.
     """
     version = fields.get("v")
     if type(version) is not int or version != VERSION:
-        raise UnsupportedVersionError(f"v is {version!r}; this is version {VERSION}", field="v")
+        raise UnsupportedVersionError(f"v is {shown(version)}; this is version {VERSION}", field="v")
     request_id = _integer(fields, "id", 0, MAX_ID)
     if request_id is None:
         raise InvalidRequestError("id is missing; it is an unsigned 64-bit number", field="id")
     op = fields.get("op")
     if not isinstance(op, str) or op not in _FIELDS:
-        shown = op if isinstance(op, str) and len(op) <= 40 else type(op).__name__
-        raise UnknownOpError(f"op is {shown!r}; the operations are {', '.join(OPS)}", field="op")
+        raise UnknownOpError(f"op is {shown(op)}; the operations are {', '.join(OPS)}", field="op")
     for name in fields:
         if name not in _FIELDS[op] and name not in ("v", "id", "op"):
-            raise InvalidRequestError(f"{name[:40]} is not a field of {op}", field=name[:40])
+            raise InvalidRequestError(f"{shown(name)} is not a field of {op}", field=name)
 
     image = fields.get("image")
     if op in IMAGE_OPS:
@@ -173,6 +193,8 @@ def validate_request(fields: dict[str, Any]) -> Request:
             raise InvalidRequestError(f"image is missing; {op} needs encoded JPEG, PNG or WebP bytes", field="image")
         if not isinstance(image, (bytes, bytearray, memoryview)):
             raise InvalidRequestError(f"image is not bytes but {type(image).__name__}", field="image")
+        if len(image) == 0:
+            raise BadImageError("image is empty; it holds an encoded JPEG, PNG or WebP", field="image")
     intrinsics = None
     if fields.get("camera_intrinsics") is not None:
         intrinsics = CameraIntrinsics.from_wire(fields["camera_intrinsics"])
@@ -208,14 +230,20 @@ def parse_reply(message: Sequence[Buffer]) -> Reply:
         fields = frames.decode(message)
     except FrameError as error:
         raise ProtocolError(f"the daemon's answer cannot be read: {error}") from None
-    if fields.get("v") != VERSION:
-        raise ProtocolError(f"the daemon answered in version {fields.get('v')!r}; this client speaks {VERSION}")
+    version = fields.get("v")
     request_id, op = _identity_of(fields)
+    if type(version) is not int or version != VERSION:
+        if type(version) is int and request_id is not None and fields.get("ok") is False:
+            return Reply(request_id, op, {}, DepthwireError.from_wire(fields.get("error")))  # the same in all versions
+        raise ProtocolError(f"the daemon answered in version {shown(version)}; this client speaks {VERSION}")
     if fields.get("ok") is True:
-        if request_id is None:
-            raise ProtocolError("the daemon's answer has no id")
+        if request_id is None or op is None:
+            raise ProtocolError("the daemon's answer has no id or no op")
         rest = {name: value for name, value in fields.items() if name not in ("v", "id", "op", "ok")}
+        _check_result(op, rest)
         return Reply(request_id, op, rest)
+    if fields.get("ok") is not False:
+        raise ProtocolError("the daemon's answer says neither ok nor not ok")
     return Reply(request_id, op, {"meta": fields.get("meta")}, DepthwireError.from_wire(fields.get("error")))
 
 
@@ -253,6 +281,21 @@ def _identity_of(fields: dict[str, Any]) -> tuple[int | None, str | None]:
     )
 
 
+def _check_result(op: str, fields: dict[str, Any]) -> None:
+    """Refuse a result whose parts are not what a client builds on. Parts it does not know are let pass."""
+    for name in _RESULT_ARRAYS.get(op, ()):
+        array = fields.get(name)
+        if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != 2:
+            raise ProtocolError(f"the daemon's answer to {op} has no {name} of two dimensions in float32")
+        if name == "pointcloud" and array.shape[1] != 3:
+            raise ProtocolError(f"the daemon's answer has a pointcloud of {array.shape[1]} columns, not 3")
+    if op == "cancel" and not isinstance(fields.get("cancelled"), bool):
+        raise ProtocolError("the daemon's answer to cancel does not say whether it was cancelled")
+    for name, kinds in _RESULT_KINDS.items():
+        if fields.get(name) is not None and not isinstance(fields[name], kinds):
+            raise ProtocolError(f"the daemon's answer has a {name} that is a {type(fields[name]).__name__}")
+
+
 def _integer(fields: dict[str, Any], name: str, low: int, high: int) -> int | None:
     value = fields.get(name)
     if value is None:
@@ -260,7 +303,7 @@ def _integer(fields: dict[str, Any], name: str, low: int, high: int) -> int | No
     if type(value) is not int:
         raise InvalidRequestError(f"{name} is not a whole number but {type(value).__name__}", field=name)
     if not low <= value <= high:
-        raise InvalidRequestError(f"{name} is {value}; {low} to {high} are allowed", field=name)
+        raise InvalidRequestError(f"{name} is {shown(value)}; {low} to {high} are allowed", field=name)
     return value
 
 
@@ -270,8 +313,8 @@ def _number(fields: dict[str, Any], name: str, high: float, unit: str) -> float 
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidRequestError(f"{name} is not a number but {type(value).__name__}", field=name)
-    if not (math.isfinite(value) and 0 < value <= high):
-        raise InvalidRequestError(f"{name} is {value}; above 0 to {high:g} {unit} are allowed", field=name)
+    if not 0 < value <= high:  # NaN is refused too, as it compares false
+        raise InvalidRequestError(f"{name} is {shown(value)}; above 0 to {high:.10g} {unit} are allowed", field=name)
     return float(value)
 
 
@@ -280,7 +323,9 @@ def _name(fields: dict[str, Any], name: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise InvalidRequestError(f"{name} is not a name of at most 32 letters, digits and _ . -", field=name)
+        raise InvalidRequestError(
+            f"{name} is not a name of at most 32 lower-case letters, digits and _ . -", field=name
+        )
     return value
 
 
@@ -288,7 +333,7 @@ def _stream(fields: dict[str, Any]) -> str | None:
     value = fields.get("stream")
     if value is None:
         return None
-    if not isinstance(value, str) or not 1 <= len(value.encode()) <= MAX_STREAM_BYTES:
+    if not isinstance(value, str) or not 1 <= len(value.encode("utf-8", "replace")) <= MAX_STREAM_BYTES:
         raise InvalidRequestError(f"stream is not text of 1 to {MAX_STREAM_BYTES} bytes", field="stream")
     return value
 
@@ -299,22 +344,27 @@ def _meta(fields: dict[str, Any]) -> dict[Any, Any] | None:
         return None
     if not isinstance(value, dict):
         raise InvalidRequestError(f"meta is not a map but {type(value).__name__}", field="meta")
-    _check_nesting(value, MAX_META_NESTING)
+    _check_meta(value, MAX_META_NESTING)
     try:
         size = len(frames.pack_header(value))
-    except (FrameError, OverflowError, ValueError, TypeError, RecursionError) as error:
+    except FrameError as error:
         raise InvalidRequestError(f"meta does not travel: {error}", field="meta") from None
     if size > MAX_META_BYTES:
         raise InvalidRequestError(f"meta is {size} bytes packed; at most {MAX_META_BYTES} are allowed", field="meta")
     return value
 
 
-def _check_nesting(value: Any, levels: int) -> None:
-    if not isinstance(value, (dict, list, tuple)):
-        if isinstance(value, (frames.BufferRef, np.ndarray)):
-            raise InvalidRequestError("meta holds an array or a buffer reference; neither travels there", field="meta")
-        return
-    if levels == 0:
-        raise InvalidRequestError(f"meta is nested deeper than {MAX_META_NESTING} levels", field="meta")
-    for element in value.values() if isinstance(value, dict) else value:
-        _check_nesting(element, levels - 1)
+def _check_meta(value: Any, levels: int) -> None:
+    """Refuse what would not come back from the wire as it was: arrays, times, keys that are not text, deep nesting."""
+    if isinstance(value, (dict, list, tuple)) and not isinstance(value, msgpack.ExtType):  # which is a tuple
+        if levels == 0:
+            raise InvalidRequestError(f"meta is nested deeper than {MAX_META_NESTING} levels", field="meta")
+        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+            raise InvalidRequestError("meta has a key that is not text", field="meta")
+        for element in value.values() if isinstance(value, dict) else value:
+            _check_meta(element, levels - 1)
+    elif not isinstance(value, _META_SCALARS):
+        raise InvalidRequestError(
+            f"meta holds a {type(value).__name__}; only maps, lists, text, bytes, numbers, true, false and nil travel",
+            field="meta",
+        )

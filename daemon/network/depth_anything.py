@@ -58,6 +58,11 @@ ENCODERS: dict[str, EncoderConfig] = {
 }
 
 
+def _size(x: Tensor) -> tuple[int, int]:
+    # int(): a trace hands out sizes as tensors. A traced or exported network is for one input shape anyway.
+    return int(x.shape[-2]), int(x.shape[-1])
+
+
 # ---------------------------------------------------------------------------------------------- encoder (DINOv2)
 
 
@@ -192,10 +197,10 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) → four tensors (B, patches, width), normalised, without the class token."""
-        rows, columns = x.shape[-2] // PATCH, x.shape[-1] // PATCH
+        height, width = _size(x)
         tokens = self.patch_embed(x)
         tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1)
-        tokens = tokens + self.position_embedding(rows, columns)
+        tokens = tokens + self.position_embedding(height // PATCH, width // PATCH)
         taken = []
         for index, block in enumerate(self.blocks):
             tokens = block(tokens)
@@ -272,10 +277,6 @@ class Fusion(nn.Module):
         # The seam of half precision: from here on the network computes in the dtype of its last layers.
         path = path.to(self.output_conv2[0].weight.dtype)
         return cast(Tensor, self.output_conv2(_resize(path, size)))
-
-
-def _size(x: Tensor) -> tuple[int, int]:
-    return x.shape[-2], x.shape[-1]
 
 
 class DPTHead(nn.Module):

@@ -1,0 +1,213 @@
+"""AsyncDepthClient: the asyncio twin of DepthClient, method for method.
+
+A thin face over the same base, connection and core; the I/O thread hands answers to the event loop, so that retries and
+deadlines go on while the loop is busy, and any event loop on any platform will do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+
+from depthwire.client.base import USE_DEFAULT, ClientBase, Timeout
+from depthwire.client.connection import Connection
+from depthwire.client.core import Call
+from depthwire.client.images import ImageSource
+from depthwire.client.results import DepthMap, Health, PointCloud, Result
+from depthwire.protocol import CameraIntrinsics, DepthwireError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+R = TypeVar("R")
+
+
+class AsyncDepthFuture(asyncio.Future[R]):
+    """The answer to come: await it, from its event loop.
+
+    Cancelling it, or the task that awaits it, takes the request back: asyncio.CancelledError here, and the daemon is
+    told.
+    """
+
+    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._connection = connection
+        self._call: Call | None = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Take the request back; False if the answer is here already."""
+        if not super().cancel(msg):
+            return False
+        if self._call is not None:
+            self._connection.cancel(self._call)
+        return True
+
+    def deliver(self, outcome: Result | DepthwireError) -> None:
+        """For the I/O thread: the one answer."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and with it whoever could have waited
+            self.get_loop().call_soon_threadsafe(self.settle, outcome)
+
+    def settle(self, outcome: Result | Exception) -> None:
+        """The same, in the event loop."""
+        if self.done():
+            return
+        if isinstance(outcome, Exception):
+            self.set_exception(outcome)
+        else:
+            self.set_result(cast(R, outcome))
+
+
+class AsyncDepthClient(ClientBase):
+    """A daemon's operations as coroutines; everything else is as DepthClient says.
+
+        async with AsyncDepthClient("tcp://127.0.0.1:5555") as client:
+            depth = await client.metric_depth(jpeg, timeout=0.2)
+
+    One client may be used from several event loops.
+    """
+
+    async def pc(
+        self,
+        image: ImageSource,
+        intrinsics: CameraIntrinsics,
+        *,
+        max_depth: float | None = None,
+        encoder: str | None = None,
+        dataset: str | None = None,
+        model_input_size: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        stream: str | None = None,
+        meta: dict[Any, Any] | None = None,
+    ) -> PointCloud:
+        """Point cloud (N×3 float32, metres) and depth map of an image; `max_depth` in metres."""
+        return await self.submit(
+            "pc",
+            image,
+            intrinsics,
+            max_depth=max_depth,
+            encoder=encoder,
+            dataset=dataset,
+            model_input_size=model_input_size,
+            timeout=timeout,
+            stream=stream,
+            meta=meta,
+        )
+
+    async def metric_depth(
+        self,
+        image: ImageSource,
+        *,
+        max_depth: float | None = None,
+        encoder: str | None = None,
+        dataset: str | None = None,
+        model_input_size: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        stream: str | None = None,
+        meta: dict[Any, Any] | None = None,
+    ) -> DepthMap:
+        """Depth map (H×W float32, metres along the optical axis) of an image; `max_depth` in metres."""
+        return await self.submit(
+            "metric_depth",
+            image,
+            max_depth=max_depth,
+            encoder=encoder,
+            dataset=dataset,
+            model_input_size=model_input_size,
+            timeout=timeout,
+            stream=stream,
+            meta=meta,
+        )
+
+    async def rel_depth(
+        self,
+        image: ImageSource,
+        *,
+        encoder: str | None = None,
+        dataset: str | None = None,
+        model_input_size: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        stream: str | None = None,
+        meta: dict[Any, Any] | None = None,
+    ) -> DepthMap:
+        """Relative depth (H×W float32): 0…1 from a metric checkpoint, inverse depth from a relative one."""
+        return await self.submit(
+            "rel_depth",
+            image,
+            encoder=encoder,
+            dataset=dataset,
+            model_input_size=model_input_size,
+            timeout=timeout,
+            stream=stream,
+            meta=meta,
+        )
+
+    async def health(self, *, timeout: Timeout = USE_DEFAULT) -> Health:
+        """The daemon's state: status, device, engine, models_loaded, default_model, version, …"""
+        return await self.submit("health", timeout=timeout)
+
+    @overload
+    def submit(
+        self, op: Literal["pc"], image: ImageSource, intrinsics: CameraIntrinsics, **options: Any
+    ) -> AsyncDepthFuture[PointCloud]: ...
+
+    @overload
+    def submit(
+        self,
+        op: Literal["metric_depth", "rel_depth"],
+        image: ImageSource,
+        intrinsics: CameraIntrinsics | None = None,
+        **options: Any,
+    ) -> AsyncDepthFuture[DepthMap]: ...
+
+    @overload
+    def submit(self, op: Literal["health"], *, timeout: Timeout = USE_DEFAULT) -> AsyncDepthFuture[Health]: ...
+
+    def submit(
+        self,
+        op: str,
+        image: ImageSource | None = None,
+        intrinsics: CameraIntrinsics | None = None,
+        *,
+        timeout: Timeout = USE_DEFAULT,
+        **options: Any,
+    ) -> AsyncDepthFuture[Any]:
+        """Send a request without waiting: `op` is the method's name, the arguments are the method's.
+
+        Not a coroutine: it returns the future at once. Files, URLs and arrays are read and encoded in the loop's
+        executor; what is wrong with them shows when the future is awaited, what is wrong with the others at once.
+        """
+        loop = asyncio.get_running_loop()
+        future: AsyncDepthFuture[Any] = AsyncDepthFuture(self._connection, loop)
+        call = self._draft(op, future, intrinsics, timeout, options)
+        if image is None or isinstance(image, bytes):
+            self._load(call, image)
+            self._start(call, future)
+            return future
+
+        def loaded(loading: asyncio.Future[None]) -> None:
+            error = loading.exception()
+            if error is None and not future.done():
+                try:
+                    self._start(call, future)
+                except DepthwireError as refusal:
+                    error = refusal
+            if isinstance(error, Exception):
+                future.settle(error)
+
+        loop.run_in_executor(None, self._load, call, image).add_done_callback(loaded)
+        return future
+
+    async def close(self) -> None:
+        """End the connection; requests that still wait fail with ClientClosedError. Any number of calls is fine."""
+        await asyncio.get_running_loop().run_in_executor(None, self._connection.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _start(self, call: Call, future: AsyncDepthFuture[Any]) -> None:
+        self._connection.submit(call)
+        future._call = call

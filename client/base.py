@@ -1,0 +1,172 @@
+"""What the sync and the asyncio client have in common: their settings, and how arguments become a Call.
+
+`DepthClient` and `AsyncDepthClient` derive from ClientBase and add nothing but futures of their own kind.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+import math
+import os
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from depthwire.client.connection import Connection
+from depthwire.client.core import Call, Core, Receiver
+from depthwire.client.images import FETCH_TIMEOUT_S, JPEG_QUALITY, Encoding, ImageSource, encoded_image
+from depthwire.client.profiles import load_profile
+from depthwire.protocol import (
+    IMAGE_OPS,
+    BadImageError,
+    CameraIntrinsics,
+    DeadlineExceededError,
+    InvalidRequestError,
+    UnknownOpError,
+)
+from depthwire.protocol.messages import VERSION, validate_request
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+DEFAULT_ENDPOINT: Final = "tcp://127.0.0.1:5555"
+
+
+class UseDefault(enum.Enum):
+    """The type of USE_DEFAULT, which stands for "the client's own timeout" where None means "no timeout"."""
+
+    USE_DEFAULT = "the client's default"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+USE_DEFAULT: Final = UseDefault.USE_DEFAULT
+Timeout = float | UseDefault | None
+
+
+class ClientBase:
+    """A connection to one daemon and the defaults of its requests."""
+
+    def __init__(
+        self,
+        endpoint: str = DEFAULT_ENDPOINT,
+        *,
+        timeout: float | None = 30.0,
+        connect_timeout: float = 10.0,
+        retries: int = 3,
+        encoder: str | None = None,
+        dataset: str | None = None,
+        model_input_size: int | None = None,
+        max_depth: float | None = None,
+        encoding: Encoding = "jpeg",
+        jpeg_quality: int = JPEG_QUALITY,
+        max_pending: int = 4096,
+    ) -> None:
+        """Connect to a daemon; this returns at once, whether one is there or not.
+
+        `endpoint` is tcp://host:port or ipc://path. `timeout` is how long a request waits for its answer in seconds
+        (None: without end), `connect_timeout` how long it waits while no daemon is there, `retries` how often it is
+        sent again after a lost connection or a retryable error. `encoder`, `dataset`, `model_input_size` and
+        `max_depth` (metres) are used where a request names none. `encoding` ("jpeg" of `jpeg_quality`, or "png" without
+        loss) is for images given as arrays. `max_pending` bounds the requests that wait at a time.
+        Raises InvalidRequestError for an argument that cannot be.
+        """
+        if encoding not in ("jpeg", "png"):
+            raise InvalidRequestError(f"encoding is {encoding!r}; it is 'jpeg' or 'png'", field="encoding")
+        self.endpoint = endpoint
+        self._timeout = _seconds(timeout, "timeout")
+        self._encoding: Encoding = encoding
+        self._jpeg_quality = jpeg_quality
+        self._model = {"encoder": encoder, "dataset": dataset, "model_input_size": model_input_size}
+        self._max_depth = max_depth
+        self._core = Core(
+            endpoint,
+            retries=retries,
+            connect_timeout_s=_seconds(connect_timeout, "connect_timeout"),
+        )
+        self._connection = Connection(self._core, max_pending)
+        # Closes a client that was forgotten, and every client when the interpreter exits.
+        self._finalizer = weakref.finalize(self, Connection.close, self._connection)
+
+    @classmethod
+    def from_profile(cls, name: str, path: str | os.PathLike[str] | None = None, **overrides: Any) -> Self:
+        """A client with the settings of a profile (see profiles.load_profile), `overrides` going before them.
+
+        `path` is the profiles file; without it $DEPTHWIRE_PROFILES or the one in the user's configuration folder.
+        Raises ProfileError.
+        """
+        return cls(**{**load_profile(name, path), **overrides})
+
+    @property
+    def closed(self) -> bool:
+        return self._connection.closed
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.endpoint}{' closed' if self.closed else ''}>"
+
+    def _draft(
+        self,
+        op: str,
+        receiver: Receiver,
+        intrinsics: CameraIntrinsics | None,
+        timeout: Timeout,
+        fields: dict[str, Any],
+    ) -> Call:
+        """The call for these arguments, all checked, with its image still to come. Its time runs from here."""
+        self._connection.check_usable()
+        if intrinsics is not None and not isinstance(intrinsics, CameraIntrinsics):
+            raise TypeError(f"intrinsics is {type(intrinsics).__name__}; it must be CameraIntrinsics")
+        if op == "cancel":
+            raise UnknownOpError("cancel is what a future's cancel() sends", field="op")
+        given = {"v": VERSION, "id": 0, "op": op}
+        given |= {name: value for name, value in fields.items() if value is not None}
+        if op in IMAGE_OPS:
+            defaults = self._model if op == "rel_depth" else {**self._model, "max_depth": self._max_depth}
+            given = {name: value for name, value in defaults.items() if value is not None} | given
+            given["image"] = b"?"  # stands for the one that _load brings
+            if intrinsics is not None:
+                given["camera_intrinsics"] = intrinsics.to_wire()
+        for name, value in given.items():
+            if isinstance(value, np.generic):
+                given[name] = value.item()
+        if "meta" in given:
+            given["meta"] = copy.deepcopy(given["meta"])  # the caller may reuse it before it is sent, or sent again
+        now = self._core.clock()
+        seconds = self._timeout if timeout is USE_DEFAULT else _seconds(timeout, "timeout")
+        return Call(validate_request(given), receiver, submitted=now, deadline=now + seconds)
+
+    def _load(self, call: Call, image: ImageSource | None) -> None:
+        """Give a call its image, for which it may wait no longer than its deadline."""
+        if call.request.op not in IMAGE_OPS:
+            if image is not None:
+                raise InvalidRequestError(f"{call.request.op} takes no image", field="image")
+            return
+        if image is None:
+            raise InvalidRequestError(f"image is missing; {call.request.op} needs one", field="image")
+        remaining_s = call.deadline - self._core.clock()
+        data = encoded_image(
+            image,
+            encoding=self._encoding,
+            jpeg_quality=self._jpeg_quality,
+            fetch_timeout_s=min(FETCH_TIMEOUT_S, max(remaining_s, 0.001)),
+        )
+        if not data:
+            raise BadImageError("image is empty; it holds an encoded JPEG, PNG or WebP", field="image")
+        if self._core.clock() >= call.deadline:
+            raise DeadlineExceededError("reading and encoding the image took the time that the request had")
+        call.request = replace(call.request, image=data)
+
+
+def _seconds(value: float | None, name: str) -> float:
+    """Seconds as a number, infinity for None. Raises InvalidRequestError."""
+    if value is None:
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise InvalidRequestError(f"{name} is not a number of seconds but {type(value).__name__}", field=name)
+    if not value > 0:
+        raise InvalidRequestError(f"{name} is {value}; it must be above 0 seconds, or None for no limit", field=name)
+    return float(value)

@@ -1,0 +1,306 @@
+"""`depthwire depth` and `depthwire pc`: images in, depth files and point clouds out.
+
+What they share with each other (model options, images, many requests in flight) is in `cli_session` and `cli_images`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from depthwire.client import pictures
+from depthwire.client.cli_images import Sent, Source, need_folder, process, sources_of
+from depthwire.client.cli_session import (
+    EXIT_CODES,
+    IMAGE_TIMEOUT_S,
+    CommandError,
+    Exit,
+    Fault,
+    Session,
+    fault_of,
+    model_settings,
+    say,
+)
+from depthwire.client.ply import write_ply
+from depthwire.client.results import DepthMap, PointCloud
+from depthwire.client.sync_client import DepthClient, DepthFuture
+from depthwire.protocol import BadImageError, CameraIntrinsics, DepthwireError
+from depthwire.protocol.messages import MAX_MAX_DEPTH_M, MAX_MODEL_INPUT_SIZE, MIN_MODEL_INPUT_SIZE, PATCH
+
+FORMATS = ("png16", "npy", "picture")
+DEFAULT_FOV_DEG = 60.0
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def image_options(command: Command) -> Command:
+    """The arguments and options that both commands have."""
+    options = (
+        click.argument("images", nargs=-1, required=True, metavar="IMAGE..."),
+        click.option("--model", metavar="ENCODER_DATASET[_SIZE]", help="Such as vits_hypersim_518; else the daemon's."),
+        click.option("--encoder", metavar="NAME", help="Size of the network: vits, vitb, vitl, …"),
+        click.option("--dataset", metavar="NAME", help="What it was trained on: hypersim, vkitti, relative, …"),
+        click.option(
+            "--model-input-size",
+            type=click.IntRange(MIN_MODEL_INPUT_SIZE, MAX_MODEL_INPUT_SIZE),
+            callback=_multiple_of_patch,
+            help=f"Shorter side of the network's input in pixels, a multiple of {PATCH}.",
+        ),
+        click.option(
+            "--max-depth",
+            type=click.FloatRange(0, MAX_MAX_DEPTH_M, min_open=True),
+            metavar="METRES",
+            help="Range of the network's output; leave it out unless you know why: each checkpoint has its own.",
+        ),
+        click.option("--in-flight", type=click.IntRange(1, 64), help="Most requests under way at a time."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each image."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _multiple_of_patch(_: click.Context, __: click.Parameter, size: int | None) -> int | None:
+    if size is not None and size % PATCH:
+        raise click.BadParameter(f"{size} is not a multiple of {PATCH}; {size // PATCH * PATCH} is the next below")
+    return size
+
+
+@click.command(epilog=EXIT_CODES)
+@image_options
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder for the files."
+)
+@click.option(
+    "--format",
+    "formats",
+    metavar="LIST",
+    help="Comma-separated: png16 (16-bit millimetres), npy (float32), picture (coloured, with a scale bar). "
+    "[default: all]",
+)
+@click.option("--relative", is_flag=True, help="Ask for relative depth, without unit: no png16.")
+@click.pass_obj
+def depth(
+    session: Session,
+    /,
+    images: tuple[str, ...],
+    output: Path,
+    formats: str | None,
+    relative: bool,
+    in_flight: int | None,
+    as_json: bool,
+    **model: Any,
+) -> int:
+    """Depth of images: files, folders (the pictures in them), http(s) URLs, or - for standard input.
+
+    Writes NAME_depth_mm.png, NAME_depth.npy and NAME_depth_picture.png for each. Metres run along the optical axis; a
+    value of 0 in the 16-bit file means no depth, or more than 65.535 m.
+    """
+    wanted = _formats(formats, relative)
+    settings = model_settings(**model)
+    sources = sources_of(images)
+    if wanted & {"png16", "picture"}:
+        _need_pillow()
+    need_folder(output)
+    if relative:
+        settings.pop("max_depth")  # without unit, without range
+
+    def submit(client: DepthClient, data: bytes) -> tuple[DepthFuture[DepthMap], None]:
+        return client.submit("rel_depth" if relative else "metric_depth", data), None
+
+    def save(sent: Sent, result: DepthMap) -> dict[str, Any]:
+        files = _save_depth(output, sent.source, result, wanted, relative)
+        unit = "" if relative else " m"
+        return {"text": f"{result.min:.2f} … {result.max:.2f}{unit} → {_listed(files)}", "files": _texts(files)}
+
+    return _run(session, settings, sources, submit, save, in_flight or 8, as_json)
+
+
+@click.command(epilog=EXIT_CODES)
+@image_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE|DIR",
+    help="cloud.ply, or a folder for NAME.ply of each image.",
+)
+@click.option(
+    "--intrinsics",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="YAML",
+    help="Camera calibration: camera_matrix, width, height; ROS's form too.",
+)
+@click.option(
+    "--fov",
+    type=click.FloatRange(1, 179),
+    metavar="DEGREES",
+    help=f"Horizontal field of view to assume without --intrinsics.  [default: {DEFAULT_FOV_DEG:g}]",
+)
+@click.option("--colours/--no-colours", default=True, help="Give the points the image's colours (needs Pillow).")
+@click.pass_obj
+def pc(
+    session: Session,
+    /,
+    images: tuple[str, ...],
+    output: Path,
+    intrinsics: Path | None,
+    fov: float | None,
+    colours: bool,
+    in_flight: int | None,
+    as_json: bool,
+    **model: Any,
+) -> int:
+    """Point clouds of images (files, folders, http(s) URLs, or - for standard input) as binary PLY files.
+
+    Points are metres in the camera's optical frame: x right, y down, z forward. EXIF rotation is not applied, as
+    intrinsics belong to the stored pixels.
+    """
+    if intrinsics is not None and fov is not None:
+        raise click.UsageError("give --intrinsics or --fov, not both")
+    settings = model_settings(**model)
+    sources = sources_of(images)
+    camera = _camera(intrinsics) if intrinsics is not None else None
+    assumed_fov = fov or DEFAULT_FOV_DEG
+    if colours or camera is None:
+        _need_pillow(", or give --intrinsics and --no-colours")
+    to_folder = output.is_dir() or output.suffix.lower() != ".ply"
+    if not to_folder and len(sources) > 1:
+        raise click.UsageError(f"{output} is one file and there are {len(sources)} images: give a folder with -o")
+    need_folder(output if to_folder else output.parent)
+    if camera is None:
+        say(
+            f"no --intrinsics: assuming a camera with a horizontal field of view of {assumed_fov:g}°; "
+            f"where yours differs the cloud is stretched (--fov sets another)"
+        )
+
+    def submit(client: DepthClient, data: bytes) -> tuple[DepthFuture[PointCloud], CameraIntrinsics]:
+        used = camera or CameraIntrinsics.from_field_of_view(assumed_fov, *_size_of(data))
+        return client.submit("pc", data, used), used
+
+    def save(sent: Sent, result: PointCloud) -> dict[str, Any]:
+        file = output / f"{sent.source.name}.ply" if to_folder else output
+        count = write_ply(file, result.points, _colours_of(sent.data) if colours else None)
+        used: CameraIntrinsics = sent.extra
+        return {
+            "text": f"{count} points, {result.min:.2f} … {result.max:.2f} m → {file}",
+            "points": count,
+            "files": {"ply": str(file)},
+            "camera_intrinsics": used.to_wire(),
+            **({} if camera else {"assumed_field_of_view_deg": assumed_fov}),
+        }
+
+    return _run(session, settings, sources, submit, save, in_flight or 2, as_json)
+
+
+def readable_far(depth: NDArray[Any]) -> float | None:
+    """Where a coloured picture's scale should end for a few far pixels not to flatten the rest; None: as usual.
+
+    depth: (H, W) metres. Sky and windows come out at the end of a model's range, say 80 m behind a room of 5 m.
+    """
+    finite = depth[np.isfinite(depth)]
+    if not finite.size:
+        return None
+    median, high = np.percentile(finite, [50, 98])
+    return float(4 * median) if high > 4 * median > 0 else None
+
+
+def _run(
+    session: Session,
+    settings: dict[str, Any],
+    sources: list[Source],
+    submit: Callable[[DepthClient, bytes], tuple[DepthFuture[Any], Any]],
+    save: Callable[[Sent, Any], dict[str, Any]],
+    in_flight: int,
+    as_json: bool,
+) -> int:
+    with session.open_client(IMAGE_TIMEOUT_S, settings) as client:
+        code = process(client, sources, submit, save, in_flight, as_json)
+        if code is Exit.DONE and not as_json:
+            _pass_on_notice(client, settings)
+        return code
+
+
+def _pass_on_notice(client: DepthClient, settings: dict[str, Any]) -> None:
+    """Say once what the daemon says of its default model, in short, where that model answered."""
+    if settings["encoder"] or settings["dataset"]:
+        return
+    try:
+        health = client.health(timeout=2)
+    except DepthwireError:
+        return
+    if notice := health.get("notice"):
+        say(f"{health.get('default_model')}: {str(notice).split(';')[0]} (`depthwire health` tells more)")
+
+
+def _save_depth(output: Path, source: Source, result: DepthMap, wanted: set[str], relative: bool) -> dict[str, Path]:
+    kind = "relative" if relative else "depth"
+    names = {"png16": f"{kind}_mm.png", "npy": f"{kind}.npy", "picture": f"{kind}_picture.png"}
+    files = {name: output / f"{source.name}_{names[name]}" for name in FORMATS if name in wanted}
+    if "png16" in files:
+        pictures.save_depth_png16(files["png16"], result.depth)
+    if "npy" in files:
+        np.save(files["npy"], result.depth)
+    if "picture" in files:
+        far = None if relative else readable_far(result.depth)
+        pictures.depth_picture(result.depth, unit="" if relative else "m", far=far).save(files["picture"])
+    return files
+
+
+def _formats(text: str | None, relative: bool) -> set[str]:
+    wanted = set(FORMATS) if text is None else {name.strip() for name in text.split(",")}
+    if unknown := wanted - set(FORMATS):
+        raise click.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(FORMATS)}", param_hint="--format")
+    if relative and text is not None and "png16" in wanted:
+        raise click.UsageError("png16 holds millimetres and relative depth has no unit: leave png16 out")
+    return wanted - {"png16"} if relative else wanted
+
+
+def _need_pillow(alternative: str = "") -> None:
+    try:
+        pictures.pillow()
+    except pictures.PicturesUnavailableError as error:
+        fault = fault_of(error)
+        raise CommandError(Fault(fault.message + alternative, fault.exit_code, fault.fields)) from None
+
+
+def _camera(path: Path) -> CameraIntrinsics:
+    try:
+        return CameraIntrinsics.from_yaml(path)
+    except (DepthwireError, OSError) as error:
+        raise click.BadParameter(fault_of(error).message, param_hint="--intrinsics") from None
+
+
+def _opened(data: bytes) -> Any:
+    """The image in encoded bytes, its pixels not decoded yet. Raises BadImageError."""
+    image_module = pictures.pillow().Image
+    try:
+        return image_module.open(io.BytesIO(data))
+    except (OSError, ValueError, image_module.DecompressionBombError) as error:
+        raise BadImageError(f"not a picture that can be read: {error}", field="image") from None
+
+
+def _size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of the stored pixels."""
+    width, height = _opened(data).size
+    return width, height
+
+
+def _colours_of(data: bytes) -> NDArray[np.uint8]:
+    """(N, 3) uint8 red, green, blue of the stored pixels, row-major as the points are."""
+    return np.asarray(_opened(data).convert("RGB"), np.uint8).reshape(-1, 3)
+
+
+def _listed(files: dict[str, Path]) -> str:
+    return ", ".join(str(file) for file in files.values())
+
+
+def _texts(files: dict[str, Path]) -> dict[str, str]:
+    return {name: str(file) for name, file in files.items()}

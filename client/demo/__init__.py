@@ -1,0 +1,1 @@
+"""depthwire.client.demo."""

@@ -1,0 +1,203 @@
+"""Image sources: whatever a user calls an image, made into the encoded bytes that travel.
+
+Both clients call `encoded_image` before they submit. OpenCV and Pillow are imported only to encode arrays.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from depthwire.protocol import DeadlineExceededError, DepthwireError, InvalidRequestError, TooLargeError
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+Encoding: TypeAlias = Literal["jpeg", "png"]
+ImageSource: TypeAlias = (
+    "bytes | bytearray | memoryview | str | os.PathLike[str] | npt.NDArray[np.uint8] | PIL.Image.Image"
+)
+
+JPEG_QUALITY = 95
+MAX_IMAGE_BYTES = 64 * 1024 * 1024
+FETCH_TIMEOUT_S = 20.0
+_CHUNK_BYTES = 64 * 1024
+_PIL_MODES_WITH_8_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
+
+
+class ImageFetchError(DepthwireError):
+    """Client only: a URL's image could not be had; the text says why."""
+
+    code = "IMAGE_FETCH"
+
+
+class MissingEncoderError(DepthwireError, ImportError):
+    """Client only: encoding an array needs OpenCV or Pillow and neither is installed."""
+
+    code = "MISSING_ENCODER"
+
+
+def encoded_image(
+    image: ImageSource,
+    *,
+    encoding: Encoding = "jpeg",
+    jpeg_quality: int = JPEG_QUALITY,
+    fetch_timeout_s: float = FETCH_TIMEOUT_S,
+    max_bytes: int = MAX_IMAGE_BYTES,
+) -> bytes:
+    """The encoded bytes of an image.
+
+    `image` is encoded bytes (returned as they are), a path, an http(s) URL, a uint8 array H×W×3 in BGR order or H×W
+    grey, or a PIL image. Arrays and PIL images are encoded as JPEG of `jpeg_quality` or, without loss, as PNG.
+    Raises OSError for a file that cannot be read, TypeError for anything else than the above, InvalidRequestError for
+    an array that is no picture, TooLargeError beyond `max_bytes`, ImageFetchError and DeadlineExceededError for a URL,
+    MissingEncoderError.
+    """
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)  # no copy of bytes; the others may change while the request waits
+    if isinstance(image, str) and image.lower().startswith(("http://", "https://")):
+        return fetch(image, fetch_timeout_s, max_bytes)
+    if isinstance(image, (str, os.PathLike)):
+        return _read(Path(image), max_bytes)
+    if isinstance(image, np.ndarray):
+        return _encode_array(image, encoding, jpeg_quality)
+    pil = sys.modules.get("PIL.Image")  # nobody holds a PIL image without having imported it
+    if pil is not None and isinstance(image, pil.Image):
+        return _encode_pil(image, encoding, jpeg_quality)
+    raise TypeError(
+        f"image is {type(image).__name__}; it must be encoded bytes, a path, an http(s) URL, a BGR uint8 array or a "
+        f"PIL image"
+    )
+
+
+def fetch(url: str, timeout_s: float = FETCH_TIMEOUT_S, max_bytes: int = MAX_IMAGE_BYTES) -> bytes:
+    """The body of an http(s) URL. Redirects are followed to http(s) only.
+
+    Raises ImageFetchError, DeadlineExceededError after `timeout_s` seconds in all, TooLargeError beyond `max_bytes`.
+    """
+    outcome: list[bytes | DepthwireError] = []
+
+    def work() -> None:
+        try:
+            outcome.append(_download(url, time.monotonic() + timeout_s, max_bytes))
+        except DepthwireError as error:
+            outcome.append(error)
+        except Exception as error:  # OSError, ValueError and http.client's own share no smaller base
+            timed_out = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
+            outcome.append(_too_slow(url, timeout_s) if timed_out else ImageFetchError(f"{url}: {error}"))
+
+    # In a thread of its own because neither the name lookup nor slowly dripping headers respect a socket's timeout.
+    thread = threading.Thread(target=work, name="depthwire fetch", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if not outcome:
+        raise _too_slow(url, timeout_s)
+    if isinstance(outcome[0], DepthwireError):
+        raise outcome[0]
+    return outcome[0]
+
+
+class _WebOnlyRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        _check_url(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _too_slow(url: str, timeout_s: float) -> DeadlineExceededError:
+    return DeadlineExceededError(f"{url}: not fetched within {timeout_s:.3g} s")
+
+
+def _check_url(url: str) -> None:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ImageFetchError(f"{url}: not an http or https URL with a host")
+
+
+def _download(url: str, deadline: float, max_bytes: int) -> bytes:
+    _check_url(url)
+    opener = urllib.request.OpenerDirector()  # unlike build_opener's, it opens no files, FTP or data URLs
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+        _WebOnlyRedirects,
+    ):
+        opener.add_handler(handler())
+    request = urllib.request.Request(url, headers={"User-Agent": "depthwire", "Accept": "image/*"})  # noqa: S310
+    body = bytearray()
+    with opener.open(request, timeout=max(deadline - time.monotonic(), 0.001)) as response:
+        while chunk := response.read1(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > max_bytes:
+                raise TooLargeError(f"{url}: larger than {max_bytes} bytes", field="image")
+            if time.monotonic() > deadline:
+                raise TimeoutError
+    return bytes(body)
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    with path.expanduser().open("rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise TooLargeError(f"{path}: larger than {max_bytes} bytes", field="image")
+    return data
+
+
+def _encode_array(array: npt.NDArray[Any], encoding: Encoding, jpeg_quality: int) -> bytes:
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)) or not array.size:
+        raise InvalidRequestError(
+            f"image is an array of shape {array.shape} and dtype {array.dtype}; it must be uint8, H×W×3 in BGR order "
+            f"or H×W grey",
+            field="image",
+        )
+    try:
+        import cv2
+    except ImportError:
+        try:
+            from PIL import Image
+        except ImportError:
+            raise MissingEncoderError(
+                "encoding an array needs OpenCV or Pillow: pip install 'depthwire[pictures]', or pass encoded bytes"
+            ) from None
+        rgb = array if array.ndim == 2 else np.ascontiguousarray(array[:, :, ::-1])
+        return _encode_pil(Image.fromarray(rgb), encoding, jpeg_quality)
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if encoding == "jpeg" else []
+    try:
+        done, encoded = cv2.imencode(".jpg" if encoding == "jpeg" else ".png", np.ascontiguousarray(array), options)
+    except cv2.error as error:
+        raise _not_encoded(encoding, error) from None
+    if not done:
+        raise _not_encoded(encoding, "OpenCV refused")
+    data: bytes = encoded.tobytes()
+    return data
+
+
+def _encode_pil(image: PIL.Image.Image, encoding: Encoding, jpeg_quality: int) -> bytes:
+    if image.mode not in _PIL_MODES_WITH_8_BITS:
+        raise InvalidRequestError(f"image is a PIL image of mode {image.mode}; convert it to RGB first", field="image")
+    file = io.BytesIO()
+    try:
+        plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
+        if encoding == "jpeg":
+            plain.save(file, "JPEG", quality=jpeg_quality)
+        else:
+            plain.save(file, "PNG")
+    except (OSError, ValueError) as error:
+        raise _not_encoded(encoding, error) from None
+    return file.getvalue()
+
+
+def _not_encoded(encoding: Encoding, why: object) -> InvalidRequestError:
+    return InvalidRequestError(f"image cannot be encoded as {encoding}: {why}", field="image")

@@ -1,0 +1,233 @@
+"""DepthClient: the client for scripts, notebooks and threads, with futures for many requests in flight.
+
+A thin face: `base` turns arguments into calls, `connection` runs them, `core` decides.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
+
+from depthwire.client.base import USE_DEFAULT, ClientBase, Timeout
+from depthwire.client.connection import Connection
+from depthwire.client.core import Call
+from depthwire.client.images import ImageSource
+from depthwire.client.results import DepthMap, Health, PointCloud, Result
+from depthwire.protocol import CameraIntrinsics, CancelledError, DepthwireError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+R = TypeVar("R")
+
+
+class DepthFuture(concurrent.futures.Future[R], Generic[R]):
+    """The answer to come; works with `concurrent.futures.wait` and `as_completed`.
+
+    Callbacks run in the client's I/O thread: keep them short and never wait for another answer there.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+        self._call: Call | None = None
+
+    def cancel(self) -> bool:
+        """Take the request back: this future fails with CancelledError at once, and the daemon is told.
+
+        False if the answer is here already.
+        """
+        try:
+            self.set_exception(CancelledError("the request was cancelled"))
+        except concurrent.futures.InvalidStateError:
+            return self.cancelled()
+        if self._call is not None:
+            self._connection.cancel(self._call)
+        return True
+
+    def cancelled(self) -> bool:
+        return self.done() and isinstance(super().exception(), CancelledError)
+
+    def result(self, timeout: float | None = None) -> R:
+        """The result, waiting up to `timeout` seconds for it (TimeoutError; the request goes on all the same).
+
+        Raises the request's DepthwireError.
+        """
+        self._refuse_deadlock()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """The request's error or None, waiting as `result` does."""
+        self._refuse_deadlock()
+        return super().exception(timeout)
+
+    def deliver(self, outcome: Result | DepthwireError) -> None:
+        """For the I/O thread: the one answer."""
+        try:
+            if isinstance(outcome, DepthwireError):
+                self.set_exception(outcome)
+            else:
+                self.set_result(cast(R, outcome))
+        except concurrent.futures.InvalidStateError:
+            pass  # cancelled a moment ago
+
+    def _refuse_deadlock(self) -> None:
+        if not self.done() and self._connection.in_own_thread():
+            raise RuntimeError("waiting for an answer inside a callback would wait forever: answers come in its thread")
+
+
+class DepthClient(ClientBase):
+    """A daemon's operations as methods; safe to share between threads.
+
+        with DepthClient("tcp://127.0.0.1:5555") as client:
+            cloud = client.pc("photo.jpg", CameraIntrinsics(fx=600, fy=600, cx=320, cy=240))
+
+    `image` is encoded JPEG, PNG or WebP bytes, a path, an http(s) URL, a uint8 array H×W×3 in BGR order or H×W grey, or
+    a PIL image. `timeout` is seconds for the whole call (the client's own where not given, None for no limit) and
+    travels with the request; `stream` names a sequence in which a newer request replaces an older one that still waits
+    (SupersededError); `meta` is a small map that comes back with the answer.
+    All methods raise one DepthwireError per error code of the protocol, ConnectionLostError where no daemon answers,
+    ClientClosedError after `close`, and what images.encoded_image raises. Requests are sent again after a lost
+    connection and after retryable errors; each gets exactly one answer.
+    """
+
+    def pc(
+        self,
+        image: ImageSource,
+        intrinsics: CameraIntrinsics,
+        *,
+        max_depth: float | None = None,
+        encoder: str | None = None,
+        dataset: str | None = None,
+        model_input_size: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        stream: str | None = None,
+        meta: dict[Any, Any] | None = None,
+    ) -> PointCloud:
+        """Point cloud (N×3 float32, metres) and depth map of an image; `max_depth` in metres."""
+        return self._wait(
+            self.submit(
+                "pc",
+                image,
+                intrinsics,
+                max_depth=max_depth,
+                encoder=encoder,
+                dataset=dataset,
+                model_input_size=model_input_size,
+                timeout=timeout,
+                stream=stream,
+                meta=meta,
+            )
+        )
+
+    def metric_depth(
+        self,
+        image: ImageSource,
+        *,
+        max_depth: float | None = None,
+        encoder: str | None = None,
+        dataset: str | None = None,
+        model_input_size: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        stream: str | None = None,
+        meta: dict[Any, Any] | None = None,
+    ) -> DepthMap:
+        """Depth map (H×W float32, metres along the optical axis) of an image; `max_depth` in metres."""
+        return self._wait(
+            self.submit(
+                "metric_depth",
+                image,
+                max_depth=max_depth,
+                encoder=encoder,
+                dataset=dataset,
+                model_input_size=model_input_size,
+                timeout=timeout,
+                stream=stream,
+                meta=meta,
+            )
+        )
+
+    def rel_depth(
+        self,
+        image: ImageSource,
+        *,
+        encoder: str | None = None,
+        dataset: str | None = None,
+        model_input_size: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        stream: str | None = None,
+        meta: dict[Any, Any] | None = None,
+    ) -> DepthMap:
+        """Relative depth (H×W float32): 0…1 from a metric checkpoint, inverse depth from a relative one."""
+        return self._wait(
+            self.submit(
+                "rel_depth",
+                image,
+                encoder=encoder,
+                dataset=dataset,
+                model_input_size=model_input_size,
+                timeout=timeout,
+                stream=stream,
+                meta=meta,
+            )
+        )
+
+    def health(self, *, timeout: Timeout = USE_DEFAULT) -> Health:
+        """The daemon's state: status, device, engine, models_loaded, default_model, version, …"""
+        return self._wait(self.submit("health", timeout=timeout))
+
+    @overload
+    def submit(
+        self, op: Literal["pc"], image: ImageSource, intrinsics: CameraIntrinsics, **options: Any
+    ) -> DepthFuture[PointCloud]: ...
+
+    @overload
+    def submit(
+        self,
+        op: Literal["metric_depth", "rel_depth"],
+        image: ImageSource,
+        intrinsics: CameraIntrinsics | None = None,
+        **options: Any,
+    ) -> DepthFuture[DepthMap]: ...
+
+    @overload
+    def submit(self, op: Literal["health"], *, timeout: Timeout = USE_DEFAULT) -> DepthFuture[Health]: ...
+
+    def submit(
+        self,
+        op: str,
+        image: ImageSource | None = None,
+        intrinsics: CameraIntrinsics | None = None,
+        *,
+        timeout: Timeout = USE_DEFAULT,
+        **options: Any,
+    ) -> DepthFuture[Any]:
+        """Send a request without waiting: `op` is the method's name, the arguments are the method's.
+
+        Reads and encodes the image here, in the calling thread; raises at once what is wrong with the arguments.
+        """
+        future: DepthFuture[Any] = DepthFuture(self._connection)
+        call = self._draft(op, future, intrinsics, timeout, options)
+        self._load(call, image)
+        future._call = call
+        self._connection.submit(call)
+        return future
+
+    def close(self) -> None:
+        """End the connection; requests that still wait fail with ClientClosedError. Any number of calls is fine."""
+        self._finalizer()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @staticmethod
+    def _wait(future: DepthFuture[R]) -> R:
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # of an answer that is here it does nothing; after Ctrl-C it spares the daemon the work
+            raise
