@@ -191,11 +191,13 @@ class _Report:
     def failed(self, source: Source, error: Exception) -> None:
         self._seen.add(source)
         fault = fault_of(error)
+        repeated = bool(self._faults) and fault.message == self._faults[-1].message
         self._faults.append(fault)
         if self._as_json:
             print_json({"image": source.label, "ok": False, "error": fault.as_json()})
         else:
-            _echo(f"depthwire: {source.label}: {fault.message.removeprefix(f'{source.label}: ')}", err=True)
+            text = "the same" if repeated else fault.message.removeprefix(f"{source.label}: ")
+            _echo(f"depthwire: {source.label}: {text}", err=True)
 
     def summary(self, sources: Sequence[Source]) -> None:
         untried = [source for source in sources if source not in self._seen]

@@ -19,7 +19,6 @@ from depthwire.protocol import (
     BadImageError,
     InvalidRequestError,
     ModelNotFoundError,
-    OverloadedError,
     Request,
     TooLargeError,
 )
@@ -119,15 +118,6 @@ class Admission:
             arrived=arrived,
             deadline=arrived + 1e-3 * timeout_ms if timeout_ms else float("inf"),
         )
-
-    def check_unsent(self, unsent_bytes: int) -> None:
-        """Raise OverloadedError if a client leaves too many of its results unread."""
-        limit = self._config.max_unsent_mb_per_client * 2**20
-        if unsent_bytes >= limit:
-            raise OverloadedError(
-                f"{unsent_bytes} bytes of results wait to be read by this client; at most {limit} are allowed",
-                retry_after_ms=100.0,
-            )
 
     def _requested_model(self, request: Request) -> ModelKey:
         """The model of a request, what it leaves open taken from the default model where that fits."""

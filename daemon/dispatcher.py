@@ -117,7 +117,7 @@ class Dispatcher:
                 case _:
                     pass  # a pong: hearing it is all
         if link.state is WorkerState.DEAD:
-            self.supervisor.bury(link, link.exit_text, now)
+            self.supervisor.bury(link, None, now)
 
     def _on_hello(self, link: WorkerLink, hello: jobs.Hello) -> None:
         self.supervisor.welcome(link, hello, self._config.model_memory_mb * 2**20 or None)
@@ -234,7 +234,8 @@ class Dispatcher:
                 self._load(link, head.checkpoint)
                 self._warm(link, head.bucket)
         while links := [link for link in self.supervisor.ready if self._has_room(link)]:
-            pending = self._scheduler.next_ready([link.residency for link in links])
+            held_back = self._outbox.slow_clients
+            pending = self._scheduler.next_ready([link.residency for link in links], held_back)
             if pending is None:
                 return
             able = [link for link in links if link.residency.is_ready(pending.bucket)]
@@ -254,7 +255,7 @@ class Dispatcher:
     def _stage(self, link: WorkerLink, pending: Pending) -> bool:
         """Reserve memory for a request and hand it to a worker; False if the arena has no room now."""
         pixels = pending.width * pending.height
-        result_block = self._arena.reserve((16 if pending.camera else 4) * pixels)
+        result_block = self._outbox.reserve(pending.client, (16 if pending.camera else 4) * pixels)
         if result_block is None:
             return False
         image_block = self._arena.reserve(pending.image_bytes)

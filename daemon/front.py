@@ -65,7 +65,7 @@ class Front:
         )
         self._context = zmq.Context()
         self._router = _bind(self._context, config)
-        self._outbox = Outbox(self._router, self.arena)
+        self._outbox = Outbox(self._router, self.arena, config.max_unsent_mb_per_client * 2**20)
         self._dispatcher = Dispatcher(
             config, self.arena, self.scheduler, self._outbox, clock, self._deliver, self._refuse
         )
@@ -202,7 +202,6 @@ class Front:
             raise InvalidRequestError(f"id {request.id} is already in flight on this connection", field="id")
         self._tickets += 1
         pending = self.admission.admit(request, client, envelope, arrived, self._tickets)
-        self.admission.check_unsent(self._outbox.unsent_bytes(client))
         self.scheduler.check_room(client, pending.image_bytes, len(self.supervisor.ready))
         superseded = self.scheduler.admit(pending)
         if superseded is not None:

@@ -27,8 +27,11 @@ ZERO_COPY_FROM_BYTES = 64 * 1024
 
 
 class Outbox:
-    def __init__(self, router: zmq.Socket[bytes], arena: Arena) -> None:
+    def __init__(self, router: zmq.Socket[bytes], arena: Arena, max_unsent_bytes: int) -> None:
         self._router = router
+        self._max_unsent_bytes = max_unsent_bytes
+        self.slow_clients: set[Client] = set()
+        """Those with so many bytes made or unread that nothing more is run for them until they read."""
         self._arena = arena
         self._unsent: dict[Client, int] = {}
         self._owners: dict[int, tuple[Client, int]] = {}
@@ -85,13 +88,18 @@ class Outbox:
                 "batch_size": done.batch_size,
             },
         }
-        size = start + 4 * pixels - block
-        self._owners[block] = (pending.client, size)
-        self._unsent[pending.client] = self._unsent.get(pending.client, 0) + size
         return self.send(pending.envelope, [result_header(request.id, request.op, fields, request.meta), *views])
 
+    def reserve(self, client: Client, length: int) -> int | None:
+        """A block of the arena for a result of this client, or None where there is no room now."""
+        block = self._arena.reserve(length)
+        if block is not None:
+            self._owners[block] = (client, length)
+            self._count(client, length)
+        return block
+
     def unsent_bytes(self, client: Client) -> int:
-        """Bytes of results that this client has not taken yet."""
+        """Bytes of results that are made for this client, or that it has not taken yet."""
         return self._unsent.get(client, 0)
 
     def release(self, block: int) -> None:
@@ -105,7 +113,15 @@ class Outbox:
             self._freed(block)
 
     def _freed(self, block: int) -> None:
-        client, size = self._owners.pop(block, ((), 0))
-        left = self._unsent.pop(client, 0) - size
-        if left > 0:
-            self._unsent[client] = left
+        if (owner := self._owners.pop(block, None)) is not None:
+            client, length = owner
+            self._count(client, -length)
+
+    def _count(self, client: Client, change: int) -> None:
+        unsent = self._unsent.pop(client, 0) + change
+        if unsent > 0:
+            self._unsent[client] = unsent
+        if unsent >= self._max_unsent_bytes:
+            self.slow_clients.add(client)
+        else:
+            self.slow_clients.discard(client)

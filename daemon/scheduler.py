@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -156,17 +156,15 @@ class Scheduler:
         pending.worker, pending.started = None, False
         self._enqueue(pending, first=True)
 
-    def next_ready(self, tables: Sequence[Residency]) -> Pending | None:
+    def next_ready(self, tables: Sequence[Residency], held_back: Collection[Client] = ()) -> Pending | None:
         """The request to run next among those whose bucket is ready in one of the workers' tables.
 
         It is the first of the client whose turn it is, so that none waits for all that another one has sent.
+        Clients that are `held_back` get no turn.
         """
-        heads = [
-            self._first(queue)
-            for bucket, queue in self._queues.items()
-            if any(table.is_ready(bucket) for table in tables)
-        ]
-        return min(heads, key=self._place, default=None)
+        ready = [queue for bucket, queue in self._queues.items() if any(table.is_ready(bucket) for table in tables)]
+        firsts = [first for queue in ready for first in queue.firsts() if first.client not in held_back]
+        return min(firsts, key=self._place, default=None)
 
     def heads(self) -> list[Pending]:
         """The request at the head of each queue that is not empty."""

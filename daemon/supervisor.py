@@ -24,6 +24,9 @@ from depthwire.daemon.scheduler import Pending
 
 log = logging.getLogger("depthwire.supervisor")
 
+_LAST_WORD_S = 0.1
+"""What a worker that hung up gets for ending by itself."""
+
 _KEPT_READING = 256
 """Messages taken from one worker in one turn, so that a talkative one cannot keep the front from its sockets."""
 
@@ -139,6 +142,8 @@ class WorkerLink:
 
     def kill(self) -> None:
         """End the process at once and reap it: afterwards nobody but the front touches the arena."""
+        if self.state is WorkerState.DEAD:  # it hung up, so it is about to end by itself and to say why
+            self.wait(_LAST_WORD_S)
         self.state = WorkerState.DEAD
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
@@ -207,9 +212,10 @@ class Supervisor:
         link.residency = Residency(budget_bytes or hello.memory_bytes, hello.max_shapes)
         self._pauses[link.slot] = self._patience.restart_pause_s
 
-    def bury(self, link: WorkerLink, problem: str, now: float) -> None:
-        """Make sure that a worker is dead, tell the front, and plan its successor."""
+    def bury(self, link: WorkerLink, problem: str | None, now: float) -> None:
+        """Make sure that a worker is dead, tell the front, and plan its successor. None: it ended by itself."""
         link.kill()
+        problem = problem or link.exit_text
         self.links[link.slot] = None
         pause = self._plan_start(link.slot, now)
         log.error("worker %d (pid %d) %s; a new one starts in %.1f s", link.slot, link.pid, problem, pause)
@@ -239,7 +245,7 @@ class Supervisor:
         return pause
 
     def _problem(self, link: WorkerLink, now: float) -> str | None:
-        if link.state is WorkerState.DEAD or link.has_exited():
+        if link.has_exited():
             return link.exit_text
         overdue = self._overdue(link, now)
         # Something unread means that the front itself was away, stopped or frozen: hear first, judge later.

@@ -265,7 +265,8 @@ def main() -> None:
         engine = create_engine(options.engine, engine_options)
     except Exception as error:
         log.critical("the engine cannot start: %s", error)
-        sys.exit(os.EX_CONFIG)
+        logging.shutdown()
+        os._exit(os.EX_CONFIG)  # at once: the front is about to end what hung up
     Worker(channel, int(arena_fd), engine, options, threads).run()
     # Threads may be deep inside native code that no exception reaches; the front has all it waits for.
     logging.shutdown()

@@ -365,7 +365,7 @@ def build(encoder: str, metric: bool, path: Path) -> DepthAnythingV2:
         KeyError: no such encoder.
         WrongCheckpoint: as `load_state`.
     """
-    with torch.device("meta"):  # initial values would be overwritten: vitl saves seconds and a gigabyte
+    with torch.device("meta"):  # no memory and no random numbers for what is overwritten
         model = DepthAnythingV2(ENCODERS[encoder], metric)
     load_state(model, path)
     return model.requires_grad_(False).eval()

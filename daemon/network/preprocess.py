@@ -18,9 +18,10 @@ def normalise(
 ) -> NDArray[np.float32]:
     """Resize a picture to the network's input size and normalise it.
 
-    Equal to the official Depth Anything V2 preprocessing to float32 rounding: values in 0…1 are resized by cubic
+    Equal to the official Depth Anything V2 preprocessing to float32 rounding (of the sampling positions too: 3e-6 on
+    average on photos): values in 0…1 are resized by cubic
     interpolation without antialiasing or clipping, then (value - mean) / std. The official code does so in float64 on
-    interleaved pixels and takes six times as long.
+    interleaved pixels and takes seven times as long.
 
     Args:
         bgr: (H, W, 3) uint8 as decoded, blue first.

@@ -36,9 +36,7 @@ def cgroup(root: Path, **files: str) -> Path:
         ("nonsense\n", 8),
     ],
 )
-def test_a_version_2_quota_is_rounded_up_and_never_exceeds_the_affinity(
-    tmp_path: Path, quota: str, cores: int
-) -> None:
+def test_a_version_2_quota_is_rounded_up_and_never_exceeds_the_affinity(tmp_path: Path, quota: str, cores: int) -> None:
     assert usable_cores(cgroup(tmp_path, max=quota)) == cores
 
 

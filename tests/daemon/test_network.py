@@ -166,7 +166,7 @@ def test_in_half_precision_the_last_layers_and_the_output_stay_float32(starter: 
     assert depth.dtype == torch.float32
     # The output is finer than bfloat16 can tell apart, so it cannot have gone through it.
     assert (depth.bfloat16().float() != depth).float().mean() > 0.9
-    # Measured 0.6 % of the range on average; eight bits of mantissa in the encoder cost that much.
+    # Measured 0.2 to 0.5 % of the range on average: what eight bits of mantissa in the encoder cost.
     assert (depth - expected).abs().mean() < 0.02 * (expected.max() - expected.min())
 
 

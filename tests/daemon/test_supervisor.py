@@ -112,7 +112,7 @@ def doomed_house() -> Iterator[House]:
 
 
 def test_a_worker_introduces_itself_and_is_ready(house: House) -> None:
-    house.supervisor.tick(0.0)
+    house.supervisor.tick(time.monotonic())
     assert house.link.state is WorkerState.STARTING
     assert house.supervisor.ready == []
     link = house.live_until_ready()

@@ -34,12 +34,14 @@ class Daemon:
     endpoint: str
     arguments: list[str]
     log_path: Path
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self, wait: bool = True) -> None:
         command = [sys.executable, "-m", "depthwire.daemon", "--bind", self.endpoint, *self.arguments]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         if wait:
             self.wait_ready()
 
@@ -93,8 +95,9 @@ def start_daemon(tmp_path: Path) -> Iterator[DaemonFactory]:
     """Start daemons with the given arguments; all end with the test."""
     daemons: list[Daemon] = []
 
-    def start(*arguments: str, wait: bool = True, endpoint: str | None = None) -> Daemon:
-        daemon = Daemon(endpoint or free_endpoint(), list(arguments), tmp_path / f"daemon{len(daemons)}.log")
+    def start(*arguments: str, wait: bool = True, environment: dict[str, str] | None = None) -> Daemon:
+        log_path = tmp_path / f"daemon{len(daemons)}.log"
+        daemon = Daemon(free_endpoint(), list(arguments), log_path, environment or {})
         daemons.append(daemon)
         daemon.start(wait)
         return daemon
