@@ -24,6 +24,7 @@ from depthwire.daemon.config import Config
 from depthwire.daemon.dispatcher import Dispatcher
 from depthwire.daemon.health import health_report
 from depthwire.daemon.outbox import Outbox
+from depthwire.daemon.presence import Presence
 from depthwire.daemon.scheduler import Client, Pending, QueueLimits, Scheduler
 from depthwire.protocol import (
     CancelledError,
@@ -58,6 +59,8 @@ class Front:
         self.clock = clock
         self.started_at = clock()
         self.draining = False
+        self.requests_dropped = 0
+        """Admitted requests that nobody was left to answer."""
         self.arena = Arena(config.arena_mb * 2**20)
         self.admission = Admission(config, self.arena.size)
         self.scheduler = Scheduler(
@@ -65,7 +68,10 @@ class Front:
         )
         self._context = zmq.Context()
         self._router = _bind(self._context, config)
-        self._outbox = Outbox(self._router, self.arena, config.max_unsent_mb_per_client * 2**20)
+        self._presence = Presence(self._router)
+        self._outbox = Outbox(
+            self._router, self.arena, config.max_unsent_mb_per_client * 2**20, config.stall_timeout_s, clock
+        )
         self._dispatcher = Dispatcher(
             config, self.arena, self.scheduler, self._outbox, clock, self._deliver, self._refuse
         )
@@ -75,7 +81,7 @@ class Front:
         self._signals.setblocking(False)
         self._signal_writer.setblocking(False)
         self._poller = zmq.Poller()
-        for source in (self._router, self.arena.wake_fd, self._signals.fileno()):
+        for source in (self._router, self._presence.monitor, self.arena.wake_fd, self._signals.fileno()):
             self._poller.register(source, zmq.POLLIN)
 
     @property
@@ -122,6 +128,10 @@ class Front:
         self._outbox.collect()
         if self._router in events:
             self._read_requests()
+        for client in self._presence.departed():
+            self._forget_client(client, "went away")
+        for client in self._outbox.stalled():
+            self._forget_client(client, f"has read nothing for {self.config.stall_timeout_s:g} s")
         for late in self.scheduler.expired(self.clock()):
             waited_ms = 1e3 * (self.clock() - late.arrived)
             self._refuse(late, DeadlineExceededError(f"no answer within timeout_ms; waited {waited_ms:.0f} ms"))
@@ -136,6 +146,7 @@ class Front:
         for pending in self.scheduler.all_open():
             self._refuse(pending, ShuttingDownError("the daemon is shutting down"))
         self.supervisor.stop(timeout_s=1.0)
+        self._presence.close()
         # The last replies may still be on their way to a slow peer: wait for them, but not for ever.
         self._router.close(linger=int(1e3 * max(1.0, self.config.drain_timeout_s)))
         self._context.term()
@@ -172,6 +183,7 @@ class Front:
             self._outbox.send(envelope, [error_header(refusal.id, refusal.op, refusal.error)])
             return
         client = tuple(part for part in envelope if part)
+        self._presence.note(client, body[0])
         try:
             self._serve(request, client, envelope, arrived)
         except DepthwireError as error:
@@ -215,7 +227,7 @@ class Front:
         sent = self._outbox.send_result(pending, done, total_ms)
         self.scheduler.close(pending)
         if not sent:
-            self._forget_client(pending.client)
+            self._forget_client(pending.client, "could not be answered")
 
     def _refuse(self, pending: Pending, error: DepthwireError) -> None:
         """Answer an admitted request with an error and see to it that nothing more is done for it."""
@@ -224,12 +236,16 @@ class Front:
         sent = self._outbox.send(pending.envelope, [error_header(request.id, request.op, error, request.meta)])
         self._dispatcher.abandon(pending)
         if not sent:
-            self._forget_client(pending.client)
+            self._forget_client(pending.client, "could not be answered")
 
-    def _forget_client(self, client: Client) -> None:
+    def _forget_client(self, client: Client, problem: str) -> None:
         """A client that is gone, or never reads, takes its work with it."""
-        for pending in self.scheduler.of_client(client):
+        dropped = self.scheduler.of_client(client)
+        for pending in dropped:
             self._dispatcher.abandon(pending)
+        if dropped:
+            self.requests_dropped += len(dropped)
+            log.warning("client %s %s: %d of its requests were dropped", client[0].hex(), problem, len(dropped))
 
     def _log_answer(self, pending: Pending, code: str, total_ms: float, batch_size: int) -> None:
         if request_log.isEnabledFor(logging.DEBUG):

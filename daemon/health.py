@@ -51,6 +51,7 @@ def health_report(front: Front) -> dict[str, Any]:
         "queue": {
             "waiting": front.scheduler.waiting,
             "in_flight": sum(len(link.in_flight) for link in ready),
+            "dropped": front.requests_dropped,
             "arena_bytes": front.arena.size,
             "arena_used_bytes": front.arena.used,
         },

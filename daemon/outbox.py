@@ -7,7 +7,8 @@ last of them has died, which is when the kernel has the bytes or the client is g
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,19 @@ ZERO_COPY_FROM_BYTES = 64 * 1024
 
 
 class Outbox:
-    def __init__(self, router: zmq.Socket[bytes], arena: Arena, max_unsent_bytes: int) -> None:
+    def __init__(
+        self,
+        router: zmq.Socket[bytes],
+        arena: Arena,
+        max_unsent_bytes: int,
+        stall_timeout_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._router = router
         self._max_unsent_bytes = max_unsent_bytes
+        self._stall_timeout_s = stall_timeout_s
+        self._clock = clock
+        self._moved_at: dict[Client, float] = {}
         self.slow_clients: set[Client] = set()
         """Those with so many bytes made or unread that nothing more is run for them until they read."""
         self._arena = arena
@@ -102,6 +113,14 @@ class Outbox:
         """Bytes of results that are made for this client, or that it has not taken yet."""
         return self._unsent.get(client, 0)
 
+    def stalled(self) -> list[Client]:
+        """Clients held back of whose bytes none has moved for the stall timeout; each is named once a timeout."""
+        now = self._clock()
+        late = [client for client, moved_at in self._moved_at.items() if now - moved_at >= self._stall_timeout_s]
+        for client in late:
+            self._moved_at[client] = now
+        return late
+
     def release(self, block: int) -> None:
         """Give up one hold on a block."""
         if self._arena.release(block):
@@ -123,5 +142,7 @@ class Outbox:
             self._unsent[client] = unsent
         if unsent >= self._max_unsent_bytes:
             self.slow_clients.add(client)
-        else:
-            self.slow_clients.discard(client)
+            self._moved_at[client] = self._clock()
+        elif client in self.slow_clients:
+            self.slow_clients.remove(client)
+            del self._moved_at[client]

@@ -311,3 +311,23 @@ def test_a_client_that_never_reads_is_refused_and_others_are_served(start_daemon
             assert client.health()["queue"]["arena_used_bytes"] < 64 * 2**20
     context.term()
     assert psutil.pid_exists(daemon.process.pid)
+
+
+def test_a_client_that_goes_away_takes_its_waiting_work_with_it(start_daemon: DaemonFactory) -> None:
+    daemon = start_daemon("--model", "vitt_starter", "--device", "cpu")
+    context: zmq.Context[Any] = zmq.Context()
+    with DepthClient(daemon.endpoint, timeout=60) as client:
+        expected = client.metric_depth(IMAGE).depth
+        with context.socket(zmq.DEALER) as leaving:
+            leaving.connect(daemon.endpoint)
+            for n in range(50):
+                fields = {"v": 1, "id": n, "op": "metric_depth", "image": jpeg(320, 240)}
+                leaving.send_multipart(frames.encode(fields))
+            assert leaving.poll(30_000)
+            leaving.linger = 0
+        answer = client.metric_depth(IMAGE)
+        info = client.health()
+    context.term()
+    np.testing.assert_allclose(answer.depth, expected, atol=1e-5 * float(np.ptp(expected)))
+    assert info["queue"]["waiting"] == 0
+    assert info["queue"]["dropped"] > 20

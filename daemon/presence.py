@@ -1,0 +1,58 @@
+"""Who is still connected: learns from the ROUTER's monitor that a client has gone, so that its work can be dropped.
+
+ROUTER tells nobody that a peer left. Its monitor does, by the connection's file descriptor, and every received frame
+knows the descriptor that it came through. The front notes requests, then hears the monitor, in this order, every turn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from depthwire.daemon.scheduler import Client
+
+
+class Presence:
+    def __init__(self, router: zmq.Socket[bytes]) -> None:
+        self._router = router
+        self._clients: dict[int, set[Client]] = {}
+        self._new: set[int] = set()
+        events = zmq.Event.ACCEPTED | zmq.Event.DISCONNECTED
+        self.monitor: zmq.Socket[Any] = router.get_monitor_socket(events)
+
+    def note(self, client: Client, frame: zmq.Frame) -> None:
+        """A request of this client arrived in this frame."""
+        descriptor = int(frame.get(zmq.SRCFD))
+        known = self._clients.get(descriptor)
+        if known is None:
+            self._clients[descriptor] = {client}
+            self._new.add(descriptor)
+        elif client not in known:
+            # Several clients behind one connection are a proxy's; they share the routing id that ROUTER gave it.
+            if next(iter(known))[0] != client[0]:
+                known.clear()
+                self._new.add(descriptor)
+            known.add(client)
+
+    def departed(self) -> list[Client]:
+        """The clients that have gone since the last call."""
+        gone: list[Client] = []
+        closed: set[int] = set()
+        while self.monitor.poll(0):
+            event = recv_monitor_message(self.monitor, zmq.DONTWAIT)
+            descriptor = int(event["value"])
+            if event["event"] == zmq.Event.DISCONNECTED:
+                closed.add(descriptor)
+            elif descriptor in closed and descriptor in self._new:
+                # Closed and accepted again within one turn, and first heard of in it: whoever was noted may be the
+                # new owner of the number. Letting a gone client's work run is the harmless mistake of the two.
+                closed.discard(descriptor)
+        for descriptor in closed:
+            gone += self._clients.pop(descriptor, ())
+        self._new.clear()
+        return gone
+
+    def close(self) -> None:
+        self._router.disable_monitor()
