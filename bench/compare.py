@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from depthwire.bench import launch
-from depthwire.bench.httpload import HttpPlan, answers, run_http_load
+from depthwire.bench.httpload import HttpPlan, run_http_load, why_not_ready
 from depthwire.bench.load import Show, run_load
 from depthwire.bench.peers.settings import PeerSettings
 from depthwire.bench.plan import LoadPlan
@@ -90,8 +90,8 @@ def compare(peers: Sequence[Peer], settings: PeerSettings, plan: LoadPlan, round
             http_plan = HttpPlan(
                 own.port, "/depth", peer.base64_json, plan.images, plan.clients, plan.duration_s, plan.warmup_s
             )
-            ready = partial(answers, http_plan)
-            stack.enter_context(launch.running(peer.module, [], ready, own.to_environment()))
+            waiting = partial(why_not_ready, http_plan)
+            stack.enter_context(launch.running(peer.module, [], waiting, own.to_environment()))
             http_plans[peer.name] = http_plan
             contestants[peer.name] = Contestant(peer.name, peer.label, [], [])
         names = list(contestants)

@@ -63,13 +63,13 @@ def http_depth(plan: HttpPlan, image: BenchImage) -> npt.NDArray[np.float32]:
         return _ask(connection, plan, image)
 
 
-def answers(plan: HttpPlan) -> bool:
-    """Whether a server is there and can do the work. The health pages of some are up before their network is."""
+def why_not_ready(plan: HttpPlan) -> str:
+    """Empty once a server does the work. The health pages of some are up before their network is."""
     try:
         http_depth(plan, plan.images[0])
-    except (OSError, http.client.HTTPException):
-        return False
-    return True
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    return ""
 
 
 def _generate(plan: HttpPlan, channel: Connection) -> None:

@@ -37,11 +37,11 @@ def free_port() -> int:
 def running(
     module: str,
     arguments: Sequence[str],
-    ready: Callable[[], bool],
+    why_not_ready: Callable[[], str],
     environment: Mapping[str, str] | None = None,
     timeout_s: float = READY_TIMEOUT_S,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `python -m module arguments` from when `ready` says so to the end of the block.
+    """Run `python -m module arguments`, from when `why_not_ready` has nothing to say to the end of the block.
 
     Raises click.ClickException with the end of its log where it ends or is not ready in time.
     """
@@ -56,12 +56,12 @@ def running(
         )
         try:
             deadline = time.monotonic() + timeout_s
-            while not ready():
+            while reason := why_not_ready():
                 if process.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
                     tail = log.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
-                    what = "ended" if process.poll() is not None else f"was not ready within {timeout_s:.0f} s"
-                    raise click.ClickException("\n".join([f"{module} {what}:", *tail]))
+                    what = "ended" if process.poll() is not None else f"was not ready within {timeout_s:.0f} s: {reason}"
+                    raise click.ClickException("\n".join([f"{module} {what}; its log ends:", *tail]))
                 time.sleep(0.02)
             yield process
         finally:
@@ -80,7 +80,7 @@ def daemon(
     # One client for the whole wait: it reconnects by itself, and asks for nothing but health.
     with (
         DepthClient(binds[0], timeout=0.5, connect_timeout=READY_TIMEOUT_S, retries=0) as probe,
-        running("depthwire.daemon", flags, lambda: _is_ready(probe), environment),
+        running("depthwire.daemon", flags, lambda: _why_not_ready(probe), environment),
     ):
         yield binds[0]
 
@@ -92,11 +92,12 @@ def ipc_endpoint() -> Iterator[str]:
         yield f"ipc://{Path(folder) / 's'}"
 
 
-def _is_ready(probe: DepthClient) -> bool:
+def _why_not_ready(probe: DepthClient) -> str:
     try:
-        return bool(probe.health().get("ready"))
-    except DepthwireError:
-        return False
+        health = probe.health()
+    except DepthwireError as error:
+        return str(error)
+    return "" if health.get("ready") else f"its status is {health.get('status')}"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

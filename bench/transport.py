@@ -75,7 +75,7 @@ def transport_table(show: Show, sizes: tuple[ResultSize, ...] = SIZES, rounds: i
         daemon_tcp = f"tcp://127.0.0.1:{launch.free_port()}"
         with (
             launch.daemon(["--engine", "null"], [daemon_tcp, daemon_ipc]),
-            launch.running("depthwire.bench.echo", [echo_tcp, echo_ipc], lambda: _echoes(echo_tcp)),
+            launch.running("depthwire.bench.echo", [echo_tcp, echo_ipc], lambda: _why_no_echo(echo_tcp)),
         ):
             for daemon_endpoint, echo_endpoint in ((daemon_tcp, echo_tcp), (daemon_ipc, echo_ipc)):
                 for size in sizes:
@@ -171,13 +171,15 @@ def _dealer(endpoint: str) -> Iterator[zmq.Socket[bytes]]:
         context.term()
 
 
-def _echoes(endpoint: str) -> bool:
+def _why_no_echo(endpoint: str) -> str:
     with _dealer(endpoint) as dealer:
         dealer.setsockopt(zmq.RCVTIMEO, 1000)
         dealer.send_multipart([pack_sizes([1]), b"?"])
-        with contextlib.suppress(zmq.Again):
-            return len(dealer.recv_multipart()) == 1
-        return False
+        try:
+            dealer.recv_multipart()
+        except zmq.Again:
+            return "it does not answer"
+        return ""
 
 
 TRANSPORT_HEADS = ("transport", "answer", "MB", "depthwire p50", "p99", "echo p50", "p99", "decode", "memcpy", "above")

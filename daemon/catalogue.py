@@ -112,8 +112,8 @@ _NOTES = {
     "relative": "inverse depth, known up to scale and shift: for rel_depth only",
 }
 
-# Commit, sha256 and size in bytes as published by several independent projects that pin these files (every checksum
-# and size by at least two; the hub itself shows the checksum as the file's LFS object id). The commits of
+# Commit, sha256 and size in bytes as published by projects that pin these files (every checksum by at least two; the
+# hub itself shows the checksum as the file's LFS object id). The commits of
 # vitb_hypersim and vitb_vkitti are from one source: should one be wrong the download fails, and cannot pass unnoticed.
 # vitg was announced and never released: the network supports it, there is no file to list.
 _RELEASED: dict[tuple[str, str], tuple[str, str, int]] = {

@@ -17,6 +17,22 @@ import numpy.typing as npt
 from depthwire.daemon.catalogue import Checkpoint
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where one result goes, in the arena, and what makes it of the network's output."""
+
+    depth: npt.NDArray[np.float32]
+    """(height, width) of the picture."""
+    points: npt.NDArray[np.float32] | None
+    """(height, width, 3), or None where only depth is wanted."""
+    scale: float
+    """The network's output times this is the depth."""
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
 class Network(Protocol):
     """A checkpoint on a device, ready to run."""
 
@@ -42,8 +58,8 @@ class Network(Protocol):
         """One output for each prepared input, all of the same size. One thread calls it."""
         ...
 
-    def finish(self, output: Any, scale: float, depth: npt.NDArray[np.float32]) -> None:
-        """Write an output times `scale` to `depth` (height, width) of the picture; called from several threads."""
+    def finish(self, output: Any, target: Target) -> tuple[float, float]:
+        """Write an output to its target; returns the least and the greatest depth. Called from several threads."""
         ...
 
 

@@ -6,20 +6,24 @@ It takes no checkpoint and resizes nothing: fitting a picture to a network and b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from depthwire.daemon.catalogue import Checkpoint
-from depthwire.daemon.engine import EngineOptions
+from depthwire.daemon.engine import EngineOptions, Target
+from depthwire.daemon.project import complete
 
 
 class NullNetwork:
     bytes = 0
 
-    def __init__(self, constant: float) -> None:
+    def __init__(self, constant: float, threads: int) -> None:
         self._constant = constant
+        self._threads = threads
+        self._rows_pool = ThreadPoolExecutor(threads, "rows")
 
     def prepare(self, bgr: npt.NDArray[np.uint8], height: int, width: int) -> float:
         return self._constant
@@ -33,8 +37,9 @@ class NullNetwork:
     def infer(self, batch: Sequence[float]) -> Sequence[float]:
         return batch
 
-    def finish(self, output: float, scale: float, depth: npt.NDArray[np.float32]) -> None:
-        depth.fill(output * scale)
+    def finish(self, output: float, target: Target) -> tuple[float, float]:
+        target.depth.fill(output * target.scale)
+        return complete(target, self._rows_pool, self._threads)
 
 
 class NullEngine:
@@ -46,10 +51,10 @@ class NullEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         self.max_batch = options.max_batch or 8
-        self._constant = options.constant_depth
+        self._options = options
 
     def load(self, checkpoint: Checkpoint, path: Path | None) -> NullNetwork:
-        return NullNetwork(self._constant)
+        return NullNetwork(self._options.constant_depth, self._options.threads)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError)

@@ -6,6 +6,7 @@ A thin layer over network/: it chooses the device, holds the weights there and t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ import psutil
 import torch
 
 from depthwire.daemon.catalogue import Checkpoint
-from depthwire.daemon.engine import EngineOptions
+from depthwire.daemon.engine import EngineOptions, Target
 from depthwire.daemon.geometry import PATCH
 from depthwire.daemon.network.depth_anything import DepthAnythingV2, build
 from depthwire.daemon.network.preprocess import normalise
 from depthwire.daemon.network.upsample import upsample
-from depthwire.protocol import InternalError
+from depthwire.daemon.project import complete
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _MEMORY_SHARE = 0.5
@@ -35,7 +36,9 @@ _STICKY_CUDA_ERRORS = (
 
 
 class TorchNetwork:
-    def __init__(self, model: DepthAnythingV2, device: torch.device) -> None:
+    def __init__(self, model: DepthAnythingV2, device: torch.device, threads: int) -> None:
+        self._threads = threads
+        self._rows_pool = ThreadPoolExecutor(threads, "rows")
         self._model = model
         self._device = device
         self.bytes = sum(weight.numel() * weight.element_size() for weight in model.parameters())
@@ -53,8 +56,6 @@ class TorchNetwork:
     def infer(self, batch: Sequence[npt.NDArray[np.float32]]) -> Sequence[npt.NDArray[np.float32]]:
         inputs = torch.from_numpy(batch[0][None] if len(batch) == 1 else np.stack(batch))
         outputs: npt.NDArray[np.float32] = self._forward(inputs.to(self._device)).cpu().numpy()
-        if not np.isfinite(outputs).all():
-            raise InternalError("the network's output is not finite; run the daemon with --precision float32")
         return list(outputs)
 
     def _forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -68,9 +69,10 @@ class TorchNetwork:
         heads = [self._model.depth_head([t[i : i + 1] for t in taken], rows, columns) for i in range(len(inputs))]
         return torch.cat(heads)[:, 0]
 
-    def finish(self, output: npt.NDArray[np.float32], scale: float, depth: npt.NDArray[np.float32]) -> None:
-        height, width = depth.shape
-        upsample(output * np.float32(scale), height, width, depth)
+    def finish(self, output: npt.NDArray[np.float32], target: Target) -> tuple[float, float]:
+        height, width = target.depth.shape
+        upsample(output * np.float32(target.scale), height, width, target.depth)
+        return complete(target, self._rows_pool, self._threads)
 
 
 class TorchEngine:
@@ -88,6 +90,7 @@ class TorchEngine:
             self.device = "cpu"
             self.memory_bytes = int(_MEMORY_SHARE * psutil.virtual_memory().total)
         self.max_batch = options.max_batch or (8 if is_cuda else 4)
+        self._threads = options.threads
         torch.set_num_threads(options.threads)
 
     def load(self, checkpoint: Checkpoint, path: Path | None) -> TorchNetwork:
@@ -96,7 +99,7 @@ class TorchEngine:
         model = build(checkpoint.encoder, checkpoint.metric, path)
         if self.precision != "float32":
             model = model.to_half(_DTYPES[self.precision])
-        return TorchNetwork(model.to(self._device), self._device)
+        return TorchNetwork(model.to(self._device), self._device, self._threads)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, (torch.OutOfMemoryError, MemoryError))

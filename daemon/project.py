@@ -1,4 +1,4 @@
-"""Depth map to point cloud, written straight into the arena. The worker's finishing threads call it.
+"""From a depth map in the arena to its range and its points. CPU engines call `complete` once the map is written.
 
 x = (u − cx)·z/fx, y = (v − cy)·z/fy, z (pinhole model; Hartley & Zisserman, Multiple View Geometry, ch. 6), in the
 optical frame: x right, y down, z forward (REP 103).
@@ -6,23 +6,72 @@ optical frame: x right, y down, z forward (REP 103).
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-_CHUNK_PIXELS = 16 * 1024
-"""Depth and points of so many pixels stay in a core's own cache while x, y and z are written one after the other."""
+from depthwire.daemon.engine import Target
+
+_CHUNK_PIXELS = 64 * 1024
+"""x and y of so many pixels stay in a core's cache until they are interleaved with z; fewer cost more in calls."""
+
+_PARALLEL_FROM_PIXELS = 2**20
+"""Below this, waking another thread costs more than it saves."""
+
+
+def complete(target: Target, rows_pool: Executor | None = None, parts: int = 1) -> tuple[float, float]:
+    """Write the points of a target whose depth map is there, if it wants points; returns the map's range.
+
+    The range is NaN where the map holds a NaN. A large map is divided into `parts` that run in `rows_pool`.
+    """
+    height, width = target.depth.shape
+    if rows_pool is None or parts < 2 or height * width < _PARALLEL_FROM_PIXELS:
+        return _complete_rows(target, 0, height)
+    borders = [height * part // parts for part in range(parts + 1)]
+    ranges = list(rows_pool.map(_complete_rows, [target] * parts, borders[:-1], borders[1:]))
+    lows, highs = zip(*ranges, strict=True)
+    return float(np.min(lows)), float(np.max(highs))
 
 
 def project(
     depth: npt.NDArray[np.float32], fx: float, fy: float, cx: float, cy: float, out: npt.NDArray[np.float32]
 ) -> None:
     """Write the points of `depth` (height, width), metres, to `out` (height, width, 3), metres."""
+    _project_rows(depth, fx, fy, cx, cy, out, 0, depth.shape[0])
+
+
+def _complete_rows(target: Target, first: int, end: int) -> tuple[float, float]:
+    if target.points is not None:
+        camera = (target.fx, target.fy, target.cx, target.cy)
+        _project_rows(target.depth, *camera, target.points, first, end)
+    rows = target.depth[first:end]
+    return float(rows.min()), float(rows.max())
+
+
+def _project_rows(
+    depth: npt.NDArray[np.float32],
+    fx: float,
+    fy: float,
+    cx: float,
+    cy: float,
+    out: npt.NDArray[np.float32],
+    first: int,
+    end: int,
+) -> None:
     height, width = depth.shape
     xs = ((np.arange(width) - cx) / fx).astype(np.float32)
     ys = ((np.arange(height) - cy) / fy).astype(np.float32)[:, None]
-    rows = max(1, _CHUNK_PIXELS // width)
-    for top in range(0, height, rows):
-        z, points = depth[top : top + rows], out[top : top + rows]
-        np.multiply(z, xs, out=points[..., 0])
-        np.multiply(z, ys[top : top + rows], out=points[..., 1])
-        points[..., 2] = z
+    rows = min(max(1, _CHUNK_PIXELS // width), end - first)
+    x, y = np.empty((2, rows, width), np.float32)
+    for top in range(first, end, rows):
+        bottom = min(top + rows, end)
+        z = depth[top:bottom]
+        # Interleaving by OpenCV is twice as fast as writing every third number three times.
+        planes = (
+            np.multiply(z, xs, out=x[: bottom - top]),
+            np.multiply(z, ys[top:bottom], out=y[: bottom - top]),
+            z,
+        )
+        cv2.merge(planes, out[top:bottom])

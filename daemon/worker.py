@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import socket
 import sys
@@ -27,9 +28,8 @@ from depthwire.daemon import catalogue, checkpoints, jobs
 from depthwire.daemon.arena import map_arena
 from depthwire.daemon.cores import usable_cores
 from depthwire.daemon.decode import decode_image
-from depthwire.daemon.engine import Engine, EngineOptions, Network, create_engine
+from depthwire.daemon.engine import Engine, EngineOptions, Network, Target, create_engine
 from depthwire.daemon.logs import set_up_logging
-from depthwire.daemon.project import project
 from depthwire.protocol import DepthwireError, InternalError, ModelNotFoundError
 
 log = logging.getLogger("depthwire.worker")
@@ -177,14 +177,9 @@ class Worker:
         if self._is_over(job):
             return
         try:
-            depth = self._array(job.depth_offset, job.height, job.width)
-            staged.network.finish(output, job.scale, depth)
-            minimum, maximum = float(depth.min()), float(depth.max())
-            if not np.isfinite((minimum, maximum)).all():
-                raise InternalError("the network's output is not finite; try another precision or report this image")
-            if job.points_offset >= 0:
-                points = self._array(job.points_offset, job.height, job.width, 3)
-                project(depth, job.fx, job.fy, job.cx, job.cy, points)
+            minimum, maximum = staged.network.finish(output, self._target(job))
+            if not (math.isfinite(minimum) and math.isfinite(maximum)):
+                raise InternalError("the network's output is not finite; run the daemon with --precision float32")
         except BaseException as error:
             self._fail(job, error)
             return
@@ -240,6 +235,11 @@ class Worker:
         """From here on nothing in this process touches the job's memory."""
         self._live.discard(job.ticket)
         self._dropped.discard(job.ticket)
+
+    def _target(self, job: jobs.Stage) -> Target:
+        depth = self._array(job.depth_offset, job.height, job.width)
+        points = self._array(job.points_offset, job.height, job.width, 3) if job.points_offset >= 0 else None
+        return Target(depth, points, job.scale, job.fx, job.fy, job.cx, job.cy)
 
     def _array(self, offset: int, *shape: int) -> npt.NDArray[np.float32]:
         array: npt.NDArray[np.float32] = np.ndarray(shape, np.float32, self._arena, offset)

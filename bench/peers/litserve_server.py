@@ -3,8 +3,7 @@
 Batches as large as the engine takes and no batching window, so that only the serving differs.
 """
 
-from __future__ import annotations
-
+# No postponed annotations here: LitServe reads the ones of decode_request and encode_response as they stand.
 from typing import Annotated, Any
 
 import litserve
