@@ -10,7 +10,7 @@ OUT    ?= demo-out
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench setup clean
+.PHONY: help demo serve test check bench bench-gpu setup clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,12 @@ check: $(VENV)/.dev build/mypy/depthwire  ## lint and type-check
 	$(BIN)/ruff format --check $(ROOMS)
 	$(BIN)/mypy $(PACKAGES)
 
+bench: $(VENV)/.bench  ## measure this machine in ten minutes: tables, pictures and which targets are met, into bench-out/ (ARGS="--pace 0.2" for a look)
+	$(BIN)/depthwire-bench standard $(foreach image,$(IMAGE),--image "$(image)") $(ARGS)
+
+bench-gpu: $(VENV)/.bench  ## the CUDA table in one command: engine by batch, precision and model, accuracy, load
+	$(BIN)/depthwire-bench gpu $(foreach image,$(IMAGE),--image "$(image)") $(ARGS)
+
 setup: $(VENV)/.dev  ## install everything into .venv/ for working on depthwire
 
 clean:  ## remove what the targets made
@@ -44,6 +50,12 @@ $(VENV)/.daemon: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.daemon
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,test,check]'
 	$(PIP) install --quiet --no-deps jkp-depth-anything-v2==0.1.1
+	@touch $@
+
+# The peers are optional: where one cannot be installed the others are measured, and the run says so.
+$(VENV)/.bench: $(VENV)/.daemon
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,bench]'
+	-$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,bench,peers]'
 	@touch $@
 
 # mypy finds a namespace package only in a folder of that name, which the repository's root need not have.

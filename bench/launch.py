@@ -60,7 +60,9 @@ def running(
                 if process.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
                     tail = log.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
-                    what = "ended" if process.poll() is not None else f"was not ready within {timeout_s:.0f} s: {reason}"
+                    what = (
+                        "ended" if process.poll() is not None else f"was not ready within {timeout_s:.0f} s: {reason}"
+                    )
                     raise click.ClickException("\n".join([f"{module} {what}; its log ends:", *tail]))
                 time.sleep(0.02)
             yield process

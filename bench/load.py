@@ -103,11 +103,12 @@ def sweep(plan: LoadPlan, loads: list[float], show: Show, front_pid: int | None 
     runs = []
     for load in loads:
         at_load = replace(plan, rate=load) if plan.mode == "open" else replace(plan, clients=int(load))
-        runs.append(run_load(at_load, partial(_show_at, show, load), front_pid))
+        runs.append(run_load(at_load, partial(show_at, show, load), front_pid))
     return runs
 
 
-def _show_at(show: Show, load: float, line: str) -> None:
+def show_at(show: Show, load: float, line: str) -> None:
+    """Show a line with the load that it is about."""
     show(f"[{load:g}] {line}")
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 SCHEMA_VERSION = 1
+_MAX_CELL_CHARS = 160
 _PACKAGES = ("depthwire", "numpy", "pyzmq", "torch", "openvino", "opencv-python-headless", "simplejpeg")
 _PEER_PACKAGES = ("fastapi", "uvicorn", "litserve", "mosec")
 
@@ -84,11 +85,18 @@ def versions() -> dict[str, str]:
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, its columns aligned, so that it reads as well in a terminal."""
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    lines = [heads, ["-" * width for width in widths], *rows]
+    lines = [[_cell(text) for text in line] for line in (heads, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    lines.insert(1, ["-" * width for width in widths])
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     )
+
+
+def _cell(text: str) -> str:
+    """What cannot break a table: one line, no bar. Of an error's many lines the last says what was wrong."""
+    last = text.strip().splitlines()[-1] if text.strip() else ""
+    return last.replace("|", "\\|")[:_MAX_CELL_CHARS]
 
 
 def section(title: str, report: dict[str, Any], body: str) -> str:

@@ -57,7 +57,7 @@ class EngineTimes:
     input_width: int
     batch: int
     first_infer_ms: float
-    """The first batch of this shape, with whatever the engine compiles or captures for it."""
+    """The first batch of this shape and size, with whatever the engine compiles or captures for it."""
     infer: list[float] = field(default_factory=list)
     decode: list[float] = field(default_factory=list)
     prepare: list[float] = field(default_factory=list)
@@ -156,6 +156,8 @@ class LoadedEngine:
         begun = time.perf_counter()
         path = None if engine.name == "null" else resolve(checkpoint, options.checkpoints, allow_download=False)
         self._network = engine.load(checkpoint, path)
+        self._max_shapes = engine.max_shapes
+        self._warmed: set[tuple[int, int]] = set()
         self.scale = checkpoint.native_max_depth or 1.0
         self.info = RigInfo(
             engine.name, engine.device, engine.precision, engine.max_batch, threads, time.perf_counter() - begun
@@ -176,9 +178,10 @@ class LoadedEngine:
         for height, width in set(sizes):
             members = [index for index, size in enumerate(sizes) if size == (height, width)]
             input_size = self._input_size(height, width)
+            self._warm(*input_size)
             outputs = self._network.infer([self._network.prepare(pictures[index], *input_size) for index in members])
             for index, output in zip(members, outputs, strict=True):
-                self._network.finish(output, self.scale, depths[index])
+                self._network.finish(output, self._target(depths[index]))
         return depths
 
     def depth(self, image: BenchImage) -> npt.NDArray[np.float32]:
@@ -189,10 +192,12 @@ class LoadedEngine:
 
         picture = self.decode(image.data)
         size = self._input_size(*picture.shape[:2])
+        begun = time.perf_counter()
+        self._warm(*size)
         inputs = [self._network.prepare(picture, *size) for _ in range(batch)]
-        first, outputs = self._timed_infer(inputs)
-        times = EngineTimes(*size, batch, first)
         self._timed_infer(inputs)
+        times = EngineTimes(*size, batch, 1e3 * (time.perf_counter() - begun))
+        _, outputs = self._timed_infer(inputs)
         ends = time.perf_counter() + seconds
         while len(times.infer) < MIN_REPEATS or time.perf_counter() < ends:
             took, outputs = self._timed_infer(inputs)
@@ -204,7 +209,7 @@ class LoadedEngine:
             decoded = time.perf_counter()
             self._network.prepare(picture, *size)
             prepared = time.perf_counter()
-            self._network.finish(outputs[0], self.scale, depth)
+            self._network.finish(outputs[0], self._target(depth))
             times.decode.append(1e3 * (decoded - begun))
             times.prepare.append(1e3 * (prepared - decoded))
             times.finish.append(1e3 * (time.perf_counter() - prepared))
@@ -215,6 +220,17 @@ class LoadedEngine:
         from depthwire.daemon.geometry import network_input_size
 
         return network_input_size(height, width, self._key.size)
+
+    def _target(self, depth: npt.NDArray[np.float32]) -> Any:
+        from depthwire.daemon.engine import Target
+
+        return Target(depth, None, self.scale, 1.0, 1.0, 0.0, 0.0)
+
+    def _warm(self, height: int, width: int) -> None:
+        """What the front asks for before the first input of a size, where the engine wants to be asked."""
+        if self._max_shapes and (height, width) not in self._warmed:
+            self._network.warm(height, width)
+            self._warmed.add((height, width))
 
     def _timed_infer(self, inputs: list[Any]) -> tuple[float, Any]:
         begun = time.perf_counter()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from depthwire.bench import launch
 from depthwire.bench.compare import available_peers, compare
 from depthwire.bench.engine import EngineChoice, accuracy_table
 from depthwire.bench.images import BenchImage
-from depthwire.bench.load import LoadRun, Show, p50_ms, run_load, sweep
+from depthwire.bench.load import LoadRun, Show, p50_ms, run_load, show_at
 from depthwire.bench.peers.settings import PeerSettings
 from depthwire.bench.plan import LoadPlan
 from depthwire.bench.rig import EngineFailure, EngineRig, RigOptions, engine_rig
@@ -27,7 +28,7 @@ from depthwire.bench.transport import ROUNDS, SIZES, transport_table
 from depthwire.client import DepthwireError
 
 MANY_CLIENTS = 8
-SWEEP_CLIENTS = (1.0, 4.0, 16.0, 64.0)
+SWEEP_CLIENTS = (1, 4, 16, 64)
 STARTER = "vitt_starter"
 CPU_CHOICES = ("auto", "torch:float32", "torch:bfloat16", "openvino:float32", "openvino:bfloat16")
 PARTS = ("end_to_end", "sweep", "front", "transport", "startup", "new_shapes", "peers", "accuracy")
@@ -125,7 +126,15 @@ class StandardSet:
         return median
 
     def _sweep(self, plan: LoadPlan, runs: list[LoadRun]) -> dict[str, Any]:
-        runs += sweep(replace(plan, duration_s=16 * self.pace), list(SWEEP_CLIENTS), self.show)
+        """From one client to many, each for at least two turns of all of them: less would not see the slowest wait."""
+        turn_s = 0.0
+        for clients in SWEEP_CLIENTS:
+            if runs and runs[-1].throughput:
+                turn_s = clients / runs[-1].throughput
+            at_load = replace(
+                plan, duration_s=max(16 * self.pace, 2 * turn_s), warmup_s=max(plan.warmup_s, turn_s), clients=clients
+            )
+            runs.append(run_load(at_load, partial(show_at, self.show, clients)))
         return {"runs": [run.report() for run in runs]}
 
     def _front(self) -> dict[str, Any]:

@@ -63,6 +63,11 @@ class Config:
     )
     max_batch: int = _setting(0, "Most images in one batch. 0: chosen by the engine.", min=0, max=256)
     threads: int = _setting(0, "Threads of a worker's CPU work. 0: the cores this process may use.", min=0, max=256)
+    decode: str = _setting(
+        "exact",
+        "exact, or fast: JPEGs much larger than the network's input are decoded at a half, a quarter or an eighth.",
+        type=click.Choice(["exact", "fast"]),
+    )
     arena_mb: int = _setting(
         1024, "Shared memory for images and results under way; touched only as far as needed.", min=16
     )

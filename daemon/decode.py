@@ -14,24 +14,33 @@ import simplejpeg
 from depthwire.protocol import BadImageError
 
 
-def decode_image(data: memoryview, image_format: str, height: int, width: int) -> npt.NDArray[np.uint8]:
+def decode_image(
+    data: memoryview, image_format: str, height: int, width: int, enough: tuple[int, int] | None = None
+) -> npt.NDArray[np.uint8]:
     """The picture as BGR, uint8, (height, width, 3).
 
+    Where `enough`, a height and width, is given, a JPEG may come at an eighth, a quarter, three eighths or a half of
+    its size, as long as both sides stay at least that: the decoder leaves out the finest frequencies of each block.
     Raises BadImageError if it cannot be decoded without error, or is not of the size that its header told the front.
     """
-    pixels = _decode_jpeg(data) if image_format == "jpeg" else _decode_other(data)
+    if image_format == "jpeg":
+        pixels: npt.NDArray[np.uint8] | None = _decode_jpeg(data, enough)
+        eighths = (8,) if enough is None else (8, 4, 3, 2, 1)
+    else:
+        pixels, eighths = _decode_other(data), (8,)
     if pixels is None:
         raise BadImageError(f"image is a damaged {image_format.upper()}", field="image")
-    if pixels.shape != (height, width, 3):
+    if pixels.shape not in {(-(-height * n // 8), -(-width * n // 8), 3) for n in eighths}:
         found = "x".join(str(side) for side in pixels.shape[1::-1])
         raise BadImageError(f"image decodes to {found} pixels, its header said {width}x{height}", field="image")
     return pixels
 
 
-def _decode_jpeg(data: memoryview) -> npt.NDArray[np.uint8]:
+def _decode_jpeg(data: memoryview, enough: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
     """Grey, CMYK and YCCK become BGR as OpenCV makes it."""
     try:
-        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="BGR", strict=True)
+        scaling = {} if enough is None else {"min_height": enough[0], "min_width": enough[1], "min_factor": 2}
+        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="BGR", strict=True, **scaling)
         return pixels
     except ValueError as error:
         raise BadImageError(f"image is a damaged JPEG: {error}", field="image") from None

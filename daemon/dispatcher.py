@@ -311,6 +311,7 @@ def _worker_options(config: Config) -> list[jobs.WorkerOptions]:
             precision=config.precision,
             max_batch=config.max_batch,
             threads=config.threads,
+            decode=config.decode,
             checkpoints=str(config.checkpoints) if config.checkpoints else None,
             download=config.download,
             log_level=config.log_level,

@@ -6,8 +6,10 @@ for each result in a finishing thread. Nothing on the worker's side of the seam 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -100,16 +102,45 @@ class EngineOptions:
 
 
 def create_engine(name: str, options: EngineOptions) -> Engine:
-    """The engine called `name`: `torch`, `null`, or `auto` for the best there is on this machine.
+    """The engine called `name`: `torch`, `openvino`, `null`, or `auto` for the best there is on this machine.
 
-    Raises ValueError for a device or a precision that it does not have.
+    `auto` is torch where there is CUDA, else openvino, or torch where that is not installed.
+
+    Raises ValueError for an engine, a device or a precision that it does not have.
     """
+    if name == "auto":
+        name = "torch" if _wants_cuda(options.device) or find_spec("openvino") is None else "openvino"
     if name == "null":
         from depthwire.daemon.engine_null import NullEngine
 
         return NullEngine(options)
-    if name in ("torch", "auto"):
+    if name == "torch":
         from depthwire.daemon.engine_torch import TorchEngine
 
         return TorchEngine(options)
-    raise ValueError(f"engine {name!r} is not known; the engines are auto, torch and null")
+    if name == "openvino":
+        if find_spec("openvino") is None:
+            raise ValueError("the engine openvino needs the package openvino: pip install 'depthwire[daemon]'")
+        from depthwire.daemon.engine_openvino import OpenVinoEngine
+
+        return OpenVinoEngine(options)
+    raise ValueError(f"engine {name!r} is not known; the engines are auto, openvino, torch and null")
+
+
+def _wants_cuda(device: str) -> bool:
+    if device != "auto":
+        return device != "cpu"
+    if not _has_cuda_driver():  # importing torch to hear the same costs seconds, and memory for good
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _has_cuda_driver() -> bool:
+    """Whether torch could find a CUDA device at all: NVIDIA's driver library, or AMD's for a torch built on ROCm."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return Path("/dev/kfd").exists()
+    return True

@@ -25,6 +25,7 @@ class WorkerOptions:
     precision: str
     max_batch: int
     threads: int
+    decode: str
     checkpoints: str | None
     download: bool
     log_level: str

@@ -46,6 +46,9 @@ class Outbox:
         self._arena = arena
         self._unsent: dict[Client, int] = {}
         self._owners: dict[int, tuple[Client, int]] = {}
+        self._sent: set[int] = set()
+        self._to_read: dict[Client, int] = {}
+        """How many blocks ZeroMQ holds for a client: without one, it is not the client who is slow."""
 
     def send(self, envelope: Sequence[bytes], frames: Sequence[Any]) -> bool:
         """Send one reply, never waiting; False if its client is gone or reads too slowly, and the reply is dropped."""
@@ -99,7 +102,14 @@ class Outbox:
                 "batch_size": done.batch_size,
             },
         }
-        return self.send(pending.envelope, [result_header(request.id, request.op, fields, request.meta), *views])
+        sent = self.send(pending.envelope, [result_header(request.id, request.op, fields, request.meta), *views])
+        if sent and block in self._owners:
+            client = pending.client
+            self._sent.add(block)
+            self._to_read[client] = self._to_read.get(client, 0) + 1
+            if self._to_read[client] == 1 and client in self._moved_at:
+                self._moved_at[client] = self._clock()
+        return sent
 
     def reserve(self, client: Client, length: int) -> int | None:
         """A block of the arena for a result of this client, or None where there is no room now."""
@@ -114,9 +124,13 @@ class Outbox:
         return self._unsent.get(client, 0)
 
     def stalled(self) -> list[Client]:
-        """Clients held back of whose bytes none has moved for the stall timeout; each is named once a timeout."""
+        """Clients held back that have read nothing of what was sent for the stall timeout; named once a timeout."""
         now = self._clock()
-        late = [client for client, moved_at in self._moved_at.items() if now - moved_at >= self._stall_timeout_s]
+        late = [
+            client
+            for client, moved_at in self._moved_at.items()
+            if client in self._to_read and now - moved_at >= self._stall_timeout_s
+        ]
         for client in late:
             self._moved_at[client] = now
         return late
@@ -134,6 +148,11 @@ class Outbox:
     def _freed(self, block: int) -> None:
         if (owner := self._owners.pop(block, None)) is not None:
             client, length = owner
+            if block in self._sent:
+                self._sent.remove(block)
+                left = self._to_read.pop(client) - 1
+                if left:
+                    self._to_read[client] = left
             self._count(client, -length)
 
     def _count(self, client: Client, change: int) -> None:

@@ -27,6 +27,7 @@ def complete(target: Target, rows_pool: Executor | None = None, parts: int = 1) 
     The range is NaN where the map holds a NaN. A large map is divided into `parts` that run in `rows_pool`.
     """
     height, width = target.depth.shape
+    parts = min(parts, height)
     if rows_pool is None or parts < 2 or height * width < _PARALLEL_FROM_PIXELS:
         return _complete_rows(target, 0, height)
     borders = [height * part // parts for part in range(parts + 1)]

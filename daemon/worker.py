@@ -74,6 +74,7 @@ class Worker:
         self._engine = engine
         self._folder = Path(options.checkpoints) if options.checkpoints else None
         self._download = options.download
+        self._decode_fast = options.decode == "fast"
         self._networks: dict[tuple[str, str], Network] = {}
         self._ready: list[Staged] = []
         self._ready_changed = threading.Condition()
@@ -129,7 +130,8 @@ class Worker:
         try:
             network = self._networks[job.encoder, job.dataset]
             data = memoryview(self._arena)[job.image_offset : job.image_offset + job.image_length]
-            picture = decode_image(data, job.image_format, job.height, job.width)
+            enough = (job.input_height, job.input_width) if self._decode_fast else None
+            picture = decode_image(data, job.image_format, job.height, job.width, enough)
             prepared = network.prepare(picture, job.input_height, job.input_width)
         except BaseException as error:  # one bad picture is one bad answer, whatever it does to a decoder
             self._fail(job, error)

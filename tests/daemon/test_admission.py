@@ -22,7 +22,6 @@ from depthwire.protocol import (
     InvalidRequestError,
     ModelNotFoundError,
     Op,
-    OverloadedError,
     Request,
     TooLargeError,
 )
@@ -250,15 +249,6 @@ def test_the_scale_is_max_depth_or_the_checkpoint_s_own_range_and_one_for_relati
 def test_the_deadline_counts_from_arrival(default_ms: int, given_ms: float | None, deadline: float) -> None:
     pending = admit(admission(default_timeout_ms=default_ms), timeout_ms=given_ms)
     assert pending.deadline == pytest.approx(deadline)
-
-
-def test_a_client_that_leaves_its_results_unread_is_refused_at_the_limit() -> None:
-    by = admission(max_unsent_mb_per_client=2)
-    by.check_unsent(2 * MIB - 1)
-    with pytest.raises(OverloadedError, match=f"at most {2 * MIB} are allowed") as caught:
-        by.check_unsent(2 * MIB)
-    assert caught.value.retryable
-    assert caught.value.retry_after_ms == 100.0
 
 
 def test_health_tells_the_limits_that_hold() -> None:

@@ -7,6 +7,7 @@ import mmap
 import os
 import select
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_a_block_stays_reserved_until_its_last_view_has_died_and_it_was_released
 def test_a_slice_or_memoryview_of_a_view_keeps_its_block() -> None:
     arena = Arena(SIZE)
     block = reserve(arena, 1000)
-    part = memoryview(arena.view(block, block, 1000))[10:20]
+    part = arena.view(block, block, 1000).data[10:20]
     arena.release(block)
     gc.collect()
     assert arena.collect() == []
@@ -171,7 +172,7 @@ def test_a_view_that_outlives_the_arena_s_closing_writes_to_no_stranger_s_descri
     arena.close()
     del arena
     gc.collect()
-    assert os.readlink(f"/proc/self/fd/{number}").startswith("anon_inode:")
+    assert str(Path(f"/proc/self/fd/{number}").readlink()).startswith("anon_inode:")
     del view
     gc.collect()
     with pytest.raises(OSError):
@@ -180,7 +181,7 @@ def test_a_view_that_outlives_the_arena_s_closing_writes_to_no_stranger_s_descri
 
 def test_the_memory_has_no_name_that_could_outlive_the_process() -> None:
     arena = Arena(SIZE)
-    assert "(deleted)" in os.readlink(f"/proc/self/fd/{arena.fd}")
+    assert "(deleted)" in str(Path(f"/proc/self/fd/{arena.fd}").readlink())
     assert isinstance(arena.memory, mmap.mmap)
     assert not os.get_inheritable(arena.fd)
 

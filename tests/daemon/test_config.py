@@ -1,4 +1,6 @@
-"""Every setting is a flag, a variable and a YAML key; flags win over variables, those over the file, it over defaults."""
+"""Every setting is a flag, a variable and a YAML key, and the more deliberate of these wins: flags over variables over
+the file over the defaults. What is wrong in any of them is named.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,18 @@ PATH = "/"
 OTHER: dict[str, Any] = {
     "bind": ["tcp://0.0.0.0:1", "ipc:///tmp/d"],
     "device": "cuda:1",
-    "precision": "float16",
-    "engine": "null",
     "checkpoints": PATH,
     "download": False,
     "model": "vits_hypersim_518",
     "preload": ["vits_vkitti", "vitt_starter_182"],
-    "log_level": "debug",
-    "log_format": "json",
 }
-"""For each field a value other than its default; numbers are one more than theirs."""
+"""A value other than its default for each field whose kind does not tell one."""
 
 
 def other(name: str) -> Any:
     default = getattr(DEFAULTS, name)
+    if isinstance(choice := FIELDS[name].metadata["option"].get("type"), click.Choice):
+        return choice.choices[-1] if default != choice.choices[-1] else choice.choices[0]
     return OTHER[name] if name in OTHER else type(default)(max(default, 20) + 1)
 
 

@@ -70,8 +70,7 @@ def outcome(data: bytes) -> ImageHeader | None:
     """The header, or None for a BadImageError; anything else that is raised fails the test."""
     try:
         return read_image_header(data)
-    except BadImageError as error:
-        assert error.field == "image"
+    except BadImageError:
         return None
 
 
@@ -148,8 +147,9 @@ def test_no_bytes_at_all_raise_anything_but_bad_image(magic: bytes, rest: bytes)
     ],
 )
 def test_each_refusal_says_what_is_wrong(data: bytes, words: str) -> None:
-    with pytest.raises(BadImageError, match=words):
+    with pytest.raises(BadImageError, match=words) as caught:
         read_image_header(data)
+    assert caught.value.field == "image"
 
 
 def jpeg_frame(marker: int = 0xC0, width: int = 67, height: int = 49) -> bytes:

@@ -56,5 +56,16 @@ def test_an_error_text_that_is_not_unicode_is_sent_all_the_same() -> None:
 
 
 def test_options_survive_the_command_line() -> None:
-    options = jobs.WorkerOptions("null", "cpu", "auto", 4, 2, "/weights/Straße", False, "info", "json")
+    options = jobs.WorkerOptions(
+        engine="null",
+        device="cpu",
+        precision="auto",
+        max_batch=4,
+        threads=2,
+        decode="exact",
+        checkpoints="/weights/Straße",
+        download=False,
+        log_level="info",
+        log_format="json",
+    )
     assert jobs.WorkerOptions(**json.loads(options.to_json())) == options

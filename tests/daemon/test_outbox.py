@@ -25,6 +25,8 @@ Socket: TypeAlias = Any
 MakePending: TypeAlias = Callable[..., Pending]
 DONE = Done(1, 0.5, 2.0, 1.0, 2.0, 3.0, 4)
 HIGH_WATER_MARK = 8
+MAX_UNSENT_BYTES = 2_000_000
+STALL_TIMEOUT_S = 10.0
 names = itertools.count()
 
 
@@ -40,7 +42,8 @@ class Wire:
         self.router.bind(endpoint)
         self.endpoint = self.router.getsockopt_string(zmq.LAST_ENDPOINT)
         self.arena = Arena(64 * 2**20)
-        self.outbox = Outbox(self.router, self.arena)
+        self.now = 0.0
+        self.outbox = Outbox(self.router, self.arena, MAX_UNSENT_BYTES, STALL_TIMEOUT_S, lambda: self.now)
         self.dealers: list[Socket] = []
 
     def connect(self, name: bytes, **options: int) -> Socket:
@@ -61,7 +64,7 @@ class Wire:
     def result(self, pending: Pending, depth: float = 1.0) -> Pending:
         """Puts a result for this request into the arena."""
         floats = (4 if pending.request.op == "pc" else 1) * pending.width * pending.height
-        block = self.arena.reserve(4 * floats)
+        block = self.outbox.reserve(pending.client, 4 * floats)
         assert block is not None
         pending.result_block = block
         self.pixels(block, floats).fill(depth)
@@ -165,7 +168,7 @@ def test_what_is_not_sent_yet_still_shows_what_the_arena_holds(inproc: Wire, mak
 def test_a_small_result_is_copied_so_its_memory_is_back_at_once(inproc: Wire, make_pending: MakePending) -> None:
     dealer = inproc.connect(b"robot")
     pending = inproc.result(make_pending(width=64, height=64), depth=1.0)
-    assert 4 * 64 * 64 < ZERO_COPY_FROM_BYTES
+    assert ZERO_COPY_FROM_BYTES > 4 * 64 * 64
     assert inproc.outbox.send_result(pending, DONE, total_ms=6.0)
     inproc.outbox.release(pending.result_block)
     inproc.outbox.collect()
@@ -291,6 +294,70 @@ def test_many_replies_arrive_whole_and_in_order_though_their_memory_is_used_agai
                 assert (reply.fields["depth_map"] == expected).all()
     tcp.settle()
     assert tcp.outbox.unsent_bytes((b"robot",)) == 0
+
+
+def sent_results(wire: Wire, make_pending: MakePending, count: int) -> None:
+    """`count` results of 800,000 bytes on their way to the robot."""
+    for _ in range(count):
+        pending = wire.result(make_pending(width=500, height=400))
+        assert wire.outbox.send_result(pending, DONE, total_ms=6.0)
+        wire.outbox.release(pending.result_block)
+
+
+def test_a_client_with_too_much_unread_is_held_back_until_it_reads(inproc: Wire, make_pending: MakePending) -> None:
+    dealer = inproc.connect(b"robot")
+    sent_results(inproc, make_pending, 2)
+    assert inproc.outbox.slow_clients == set()
+    sent_results(inproc, make_pending, 1)
+    assert inproc.outbox.slow_clients == {(b"robot",)}
+    dealer.recv_multipart()
+    while inproc.outbox.slow_clients:
+        inproc.outbox.collect()
+    assert inproc.outbox.unsent_bytes((b"robot",)) == 2 * 800_000
+
+
+def test_what_is_reserved_counts_before_it_is_made(inproc: Wire, make_pending: MakePending) -> None:
+    pending = inproc.result(make_pending(op="pc", width=500, height=400))
+    assert inproc.outbox.unsent_bytes((b"robot",)) == 3_200_000
+    assert inproc.outbox.slow_clients == {(b"robot",)}
+    inproc.outbox.release(pending.result_block)
+    assert inproc.outbox.unsent_bytes((b"robot",)) == 0
+    assert inproc.outbox.slow_clients == set()
+
+
+def test_a_client_that_reads_nothing_is_named_once_a_timeout(inproc: Wire, make_pending: MakePending) -> None:
+    inproc.connect(b"robot")
+    sent_results(inproc, make_pending, 3)
+    inproc.now = STALL_TIMEOUT_S - 0.1
+    assert inproc.outbox.stalled() == []
+    inproc.now = STALL_TIMEOUT_S
+    assert inproc.outbox.stalled() == [(b"robot",)]
+    assert inproc.outbox.stalled() == []
+    inproc.now = 2 * STALL_TIMEOUT_S
+    assert inproc.outbox.stalled() == [(b"robot",)]
+
+
+def test_a_client_that_reads_slowly_is_not_stalled(inproc: Wire, make_pending: MakePending) -> None:
+    dealer = inproc.connect(b"robot")
+    sent_results(inproc, make_pending, 6)
+    for step in range(1, 4):
+        inproc.now = step * (STALL_TIMEOUT_S - 1)
+        dealer.recv_multipart()
+        while inproc.outbox.unsent_bytes((b"robot",)) > (6 - step) * 800_000:
+            inproc.outbox.collect()
+        assert inproc.outbox.stalled() == []
+
+
+def test_a_client_is_not_blamed_for_a_result_that_is_still_being_made(inproc: Wire, make_pending: MakePending) -> None:
+    """A cloud of 16 megapixels alone reaches the default limit, and a CPU may need longer for it than the timeout."""
+    inproc.connect(b"robot")
+    pending = inproc.result(make_pending(op="pc", width=500, height=400))
+    inproc.now = 100 * STALL_TIMEOUT_S
+    assert inproc.outbox.stalled() == []
+    assert inproc.outbox.send_result(pending, DONE, total_ms=6.0)
+    assert inproc.outbox.stalled() == []
+    inproc.now += STALL_TIMEOUT_S
+    assert inproc.outbox.stalled() == [(b"robot",)]
 
 
 def test_a_block_that_was_never_sent_is_nobody_s_debt(inproc: Wire) -> None:

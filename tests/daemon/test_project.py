@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from depthwire.daemon import project as module
-from depthwire.daemon.project import project
+from depthwire.daemon.engine import Target
+from depthwire.daemon.project import complete, project
 
 Floats = npt.NDArray[np.float32]
 CAMERA = (525.7, 481.3, 319.62, 241.18)
@@ -88,3 +91,41 @@ def test_nothing_outside_the_given_memory_is_written() -> None:
     project(depth_map(97, 131), *CAMERA, memory[10:-10].reshape(97, 131, 3))
     assert (memory[:10] == -7).all()
     assert (memory[-10:] == -7).all()
+
+
+def target_of(depth: Floats, *, cloud: bool = True) -> Target:
+    points = np.full((*depth.shape, 3), -1, np.float32) if cloud else None
+    return Target(depth, points, 1.0, *CAMERA)
+
+
+def test_a_target_is_completed_with_its_points_and_its_range() -> None:
+    depth = depth_map(97, 131)
+    target = target_of(depth)
+    assert complete(target) == (depth.min(), depth.max())
+    np.testing.assert_array_equal(target.points, points_of(depth))
+    assert complete(target_of(depth, cloud=False)) == (depth.min(), depth.max())
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_a_large_map_divided_over_threads_gives_the_same(parts: int) -> None:
+    depth = depth_map(1021, 1031)
+    assert depth.size >= module._PARALLEL_FROM_PIXELS
+    target = target_of(depth)
+    with ThreadPoolExecutor(parts) as pool:
+        assert complete(target, pool, parts) == (depth.min(), depth.max())
+    np.testing.assert_array_equal(target.points, points_of(depth))
+
+
+@pytest.mark.parametrize("row", [0, 600, 1020])
+def test_the_range_of_a_map_with_an_invalid_pixel_is_invalid_whichever_part_it_is_in(row: int) -> None:
+    depth = depth_map(1021, 1031)
+    depth[row, 500] = np.nan
+    with ThreadPoolExecutor(3) as pool:
+        assert np.isnan(complete(target_of(depth, cloud=False), pool, 3)).all()
+
+
+def test_more_parts_than_rows_are_no_harm() -> None:
+    depth = depth_map(2, 2**19)
+    with ThreadPoolExecutor(2) as pool:
+        assert complete(target_of(depth), pool, 2) == (depth.min(), depth.max())
+        assert complete(target_of(depth), pool, 5) == (depth.min(), depth.max())

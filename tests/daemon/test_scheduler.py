@@ -121,6 +121,16 @@ def test_only_requests_whose_input_size_is_ready_run_where_sizes_must_be_warmed(
     assert run_all(scheduler, [table]) == [wide]
 
 
+def test_a_client_that_is_held_back_gets_no_turn_and_keeps_its_place(
+    scheduler: Scheduler, make_pending: MakePending
+) -> None:
+    slow, quick = make_pending(b"slow"), make_pending(b"quick")
+    admit(scheduler, slow, quick)
+    assert scheduler.next_ready(ALL, {(b"slow",)}) is quick
+    assert scheduler.next_ready(ALL, {(b"slow",), (b"quick",)}) is None
+    assert run_all(scheduler) == [slow, quick]
+
+
 def test_a_newer_request_of_a_stream_supersedes_the_one_that_waits(
     scheduler: Scheduler, make_pending: MakePending
 ) -> None:

@@ -8,19 +8,31 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from depthwire.daemon import jobs
-from depthwire.daemon import supervisor as module
 from depthwire.daemon.arena import Arena
 from depthwire.daemon.supervisor import Patience, Supervisor, WorkerLink, WorkerState
 
-NULL = jobs.WorkerOptions("null", "cpu", "auto", 4, 1, None, False, "warning", "text")
+NULL = jobs.WorkerOptions(
+    engine="null",
+    device="cpu",
+    precision="auto",
+    max_batch=4,
+    threads=1,
+    decode="exact",
+    checkpoints=None,
+    download=False,
+    log_level="warning",
+    log_format="text",
+)
 IMPOSSIBLE = replace(NULL, engine="abacus")
 LIMIT_S = 60.0
 """Only a broken supervisor needs so long."""
@@ -156,7 +168,7 @@ def test_a_worker_that_never_starts_is_replaced(house: House) -> None:
 def test_a_worker_that_sits_in_one_batch_is_replaced_though_it_answers_pings(house: House) -> None:
     link = house.live_until_ready()
     link.heard_at = link.batch_started = 1000.0
-    link.asked_at = link.pinged_at = 0.0
+    link.asked_at, link.pinged_at = 0.0, 1000.0
     house.supervisor.tick(1000.5)
     assert house.deaths == []
     link.heard_at = link.pinged_at = 1121.0
@@ -229,10 +241,10 @@ def test_a_worker_that_can_never_start_says_so_by_its_exit_code(options: jobs.Wo
     house = House(options)
     house.supervisor.tick(0.0)
     link = house.link
-    house.wait_for_exit()
+    house.wait_for_word()  # it hangs up, which comes a moment before it exits
+    house.hear(0.1)
+    assert [pid for pid, _ in house.deaths] == [link.pid]
     assert link.exit_text == f"exited with code {os.EX_CONFIG}"
-    house.supervisor.tick(0.1)
-    assert house.deaths == [(link.pid, link.exit_text)]
     assert link.refuses_to_start
     house.close()
 
@@ -278,7 +290,7 @@ def test_a_machine_that_cannot_start_processes_now_is_asked_again(
 
     supervisor = doomed_house.supervisor
     with monkeypatch.context() as patch:
-        patch.setattr(module.subprocess, "Popen", no_memory)
+        patch.setattr(subprocess, "Popen", no_memory)
         supervisor.tick(1000.0)
         supervisor.tick(1000.5)
     assert supervisor.links == [None]
@@ -308,7 +320,7 @@ def test_a_worker_inherits_the_arena_and_its_channel_and_nothing_else(house: Hou
     os.set_inheritable(secret, True)
     try:
         link = house.live_until_ready()
-        names = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{link.pid}/fd")}
+        names = {str(entry.readlink()) for entry in Path(f"/proc/{link.pid}/fd").iterdir()}
         assert any(name.startswith("/memfd:depthwire-arena") for name in names)
         assert len([name for name in names if name.startswith("socket:")]) == 1
     finally:

@@ -23,7 +23,18 @@ from depthwire.daemon.supervisor import WorkerLink
 from depthwire.daemon.worker import Staged, take_batch
 
 LIMIT_S = 60.0
-OPTIONS = jobs.WorkerOptions("null", "cpu", "auto", 4, 2, None, False, "critical", "text")
+OPTIONS = jobs.WorkerOptions(
+    engine="null",
+    device="cpu",
+    precision="auto",
+    max_batch=4,
+    threads=2,
+    decode="exact",
+    checkpoints=None,
+    download=False,
+    log_level="critical",
+    log_format="text",
+)
 MODEL = ("vits", "hypersim")
 FOREVER = float("inf")
 FINAL = (jobs.Done, jobs.Failed, jobs.Dropped)
@@ -283,7 +294,8 @@ def test_pings_are_answered_in_order_also_while_it_works(bench: Bench) -> None:
     for number in range(20):
         bench.stage(jpeg(320, 240), 320, 240)
         bench.link.send(jobs.Ping(number))
-    pongs, final = [], 0
+    pongs: list[int] = []
+    final = 0
     while len(pongs) < 20 or final < 20:
         message = bench.next_message()
         if isinstance(message, jobs.Pong):
