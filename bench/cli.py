@@ -319,11 +319,14 @@ def weights(folder: Path, encoder: str, dataset: str, seed: int) -> None:
 )
 def record(reports: Sequence[Path], into: Path) -> None:
     """Put JSON reports into RESULTS.md, each as a section with its date, machine, versions and command."""
+    sections = []
     for path in reports:
         try:
-            append_section(into, render.section_of(path))
+            sections.append(render.section_of(path))
         except (ValueError, KeyError) as error:
             raise click.ClickException(f"{path} is not a report of depthwire-bench: {error!r}") from None
+    for text in reversed(sections):  # so that they stand in the order in which they were given
+        append_section(into, text)
     click.echo(f"{len(reports)} sections added to {into.name}")
 
 

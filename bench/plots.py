@@ -55,18 +55,15 @@ def _distribution(axis: Any, runs: Sequence[LoadRun]) -> None:
     most = 2
     for index, run in enumerate(runs):
         latency = np.sort(run.measured.select(run.measured.ok).latency_ms)
-        if not len(latency):
-            continue
         most = max(most, len(latency))
-        share = np.arange(len(latency)) / len(latency)
+        share = np.arange(len(latency)) / max(1, len(latency))
         shade = 0.25 + 0.75 * (index + 1) / len(runs)
         label = f"{run.plan.load:g} {_unit(run)}"
         axis.step(-np.log10(1 - share), latency, where="post", color=_BLUE, alpha=shade, linewidth=1.8, label=label)
     ticks = [tick for tick in _TAIL_TICKS if 1 / (1 - tick) <= most] or [0.5]
     axis.set_xticks([0, *(-np.log10(1 - np.array(ticks)))], ["0", *(f"{100 * tick:g}" for tick in ticks)])
     axis.set_xlabel("percentile")
-    axis.set_ylabel("latency, ms")
-    axis.set_ylim(bottom=0)
+    _latency_axis(axis, runs)
     axis.set_title("Latency distribution", loc="left", fontsize=11)
     axis.legend(frameon=False, fontsize=9, labelcolor=_INK)
 
@@ -80,7 +77,8 @@ def _latency_by_time(axis: Any, run: LoadRun) -> None:
         axis.legend(frameon=False, fontsize=9, labelcolor=_INK)
     if run.plan.deadline_ms is not None:
         axis.axhline(run.plan.deadline_ms, color=_GREEN, linewidth=1.2, linestyle="--")
-        axis.text(0, run.plan.deadline_ms, "deadline", color=_GREEN, va="bottom")
+        across = axis.get_yaxis_transform()  # x as a fraction of the axis, y in milliseconds
+        axis.text(0.01, run.plan.deadline_ms, "deadline", color=_GREEN, va="bottom", transform=across)
     axis.set_xlabel("intended send time, s into the window")
     axis.set_ylabel("latency, ms")
     axis.set_ylim(bottom=0)
@@ -96,10 +94,10 @@ def _throughput_by_load(axis: Any, runs: Sequence[LoadRun]) -> None:
         axis.plot(loads, [r["goodput"]["per_s"] for r in reports], "s--", color=_GREEN, linewidth=1.5, label=label)
     if runs[0].plan.mode == "open":
         axis.plot(loads, loads, ":", color=_FAINT, linewidth=1.2, label="offered")
-    axis.legend(frameon=False, fontsize=9, labelcolor=_INK)
     _load_axis(axis, runs)
     axis.set_ylabel("results a second")
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.08 * axis.get_ylim()[1])
+    axis.legend(frameon=False, fontsize=9, labelcolor=_INK)
     axis.set_title("Throughput", loc="left", fontsize=11)
 
 
@@ -111,9 +109,20 @@ def _latency_by_load(axis: Any, runs: Sequence[LoadRun]) -> None:
         axis.plot(loads, [figures[name] for figures in summaries], marker, color=colour, linewidth=1.8, label=name)
     axis.legend(frameon=False, fontsize=9, labelcolor=_INK)
     _load_axis(axis, runs)
-    axis.set_ylabel("latency, ms")
-    axis.set_ylim(bottom=0)
+    _latency_axis(axis, runs)
     axis.set_title("Latency", loc="left", fontsize=11)
+
+
+def _latency_axis(axis: Any, runs: Sequence[LoadRun]) -> None:
+    """From zero for one load; logarithmic for a sweep, whose latencies differ by as much as its loads."""
+    axis.set_ylabel("latency, ms")
+    if len(runs) > 1 and any(run.measured.ok.any() for run in runs):
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+        axis.tick_params(which="minor", labelcolor=_FAINT)
+    else:
+        axis.set_ylim(bottom=0)
 
 
 def _load_axis(axis: Any, runs: Sequence[LoadRun]) -> None:
@@ -121,7 +130,7 @@ def _load_axis(axis: Any, runs: Sequence[LoadRun]) -> None:
     if runs[0].plan.mode == "closed":
         axis.set_xscale("log", base=2)
     axis.set_xticks(loads, [f"{load:g}" for load in loads])
-    axis.minorticks_off()
+    axis.xaxis.minorticks_off()
     axis.set_xlabel("requests in flight" if runs[0].plan.mode == "closed" else "offered requests a second")
 
 

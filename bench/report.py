@@ -49,9 +49,14 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
 
 
 def command_line() -> str:
-    """What was typed, less the folder in which the command is installed."""
+    """What was typed, with absolute paths cut to their last part: where they lead is this machine's affair."""
     program = "depthwire-bench" if Path(sys.argv[0]).suffix == ".py" else Path(sys.argv[0]).name
-    return shlex.join([program, *sys.argv[1:]])
+    return shlex.join([program, *(_without_place(argument) for argument in sys.argv[1:])])
+
+
+def _without_place(argument: str) -> str:
+    option, equals, value = argument.rpartition("=")
+    return f"{option}{equals}{Path(value).name}" if value.startswith("/") else argument
 
 
 def machine() -> dict[str, Any]:

@@ -128,16 +128,17 @@ def _sweep(found: Results) -> Iterator[Verdict]:
     runs = found["runs"]
     rates = {int(run["load"]): run["throughput_per_s"] for run in runs}
     peak_load = max(rates, key=lambda load: rates[load])
+    if not rates[peak_load]:
+        yield Verdict("throughput from one client to many", "", "no answer came within the windows", None)
+        return
     beyond = {load: rate for load, rate in rates.items() if load > peak_load}
     lowest = min(beyond.values(), default=rates[peak_load])
-    fall = 1 - lowest / rates[peak_load] if rates[peak_load] else 1.0
+    fall = 1 - lowest / rates[peak_load]
     value = f"{100 * fall:.1f} % (" + ", ".join(f"{load}: {rate:.2f}/s" for load, rate in rates.items()) + ")"
     span = f"{min(rates)} to {max(rates)} clients"
     yield Verdict(
         f"throughput's fall from its peak, {span}", f"≤ {100 * FALL_FROM_PEAK:g} %", value, fall <= FALL_FROM_PEAK
     )
-    if not rates[peak_load]:
-        return
     service_ms = 1e3 / rates[peak_load]
     factors = {
         int(run["load"]): run["latency_ms"]["p99"] / (run["load"] * service_ms)

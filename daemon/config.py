@@ -33,7 +33,11 @@ class Config:
         multiple=True,
         metavar="ENDPOINT",
     )
-    device: str = _setting("auto", "auto (CUDA if there is one, else CPU), cpu, or cuda:0, cuda:1, …", metavar="DEVICE")
+    device: str = _setting(
+        "auto",
+        "auto (a worker for each CUDA device, or one on the CPU), cpu, cuda:1, or a list as cuda:0,cuda:1.",
+        metavar="DEVICE",
+    )
     engine: str = _setting(
         "auto",
         "What runs the network; null answers with a constant plane.",

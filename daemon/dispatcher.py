@@ -7,7 +7,7 @@ request that it held: a result, an error, or another try on its successor.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import zmq
 
@@ -15,6 +15,8 @@ from depthwire.daemon import catalogue, jobs
 from depthwire.daemon.arena import Arena
 from depthwire.daemon.catalogue import Checkpoint
 from depthwire.daemon.config import Config
+from depthwire.daemon.cores import usable_cores
+from depthwire.daemon.devices import worker_devices
 from depthwire.daemon.outbox import Outbox
 from depthwire.daemon.residency import Bucket, State
 from depthwire.daemon.scheduler import Pending, Scheduler
@@ -29,6 +31,8 @@ from depthwire.protocol import (
 log = logging.getLogger("depthwire.dispatcher")
 
 _MAX_ATTEMPTS = 2
+
+_LOAD_PATIENCE_S = 2.0
 
 
 class Dispatcher:
@@ -197,20 +201,24 @@ class Dispatcher:
 
     # ---- what workers are told --------------------------------------------------------------------------------
 
-    def _load(self, link: WorkerLink, checkpoint: Checkpoint) -> None:
-        """Have a worker load a checkpoint if it neither has it nor is at it, unloading others where it must."""
+    def _load(self, link: WorkerLink, checkpoint: Checkpoint, wanted: Collection[str] = ()) -> bool:
+        """Have a worker load a checkpoint if it neither has it nor is at it, unloading others where it must.
+
+        False if what is in use leaves no room now: to be asked again.
+        """
         now = self._clock()
         if not link.residency.wants_load(checkpoint, now):
-            return
-        evicted = link.residency.make_room(checkpoint, checkpoint.size_bytes)
+            return True
+        evicted = link.residency.make_room(checkpoint, checkpoint.size_bytes, now, wanted)
         if evicted is None:
-            return  # no room until something in use is done; asked again on the next turn
+            return False
         for old in evicted:
             log.info("%s unloaded to make room for %s", old.name, checkpoint.name)
             link.send(jobs.Unload(old.encoder, old.dataset))
         link.residency.set(checkpoint, State.LOADING, checkpoint.size_bytes, now)
         log.info("loading %s (weights under %s): %s", checkpoint.name, checkpoint.licence, checkpoint.note)
         link.send(jobs.Load(checkpoint.encoder, checkpoint.dataset))
+        return True
 
     def _warm(self, link: WorkerLink, bucket: Bucket) -> None:
         """Have a worker that holds the checkpoint make this input size ready, forgetting others where it must."""
@@ -229,9 +237,12 @@ class Dispatcher:
         """Give waiting requests to workers as long as one has room: nothing waits for a fuller batch."""
         if not self._scheduler.waiting:
             return
-        for head in self._scheduler.heads():
-            for link in self.supervisor.ready:
-                self._load(link, head.checkpoint)
+        heads = self._scheduler.heads()
+        wanted = {head.checkpoint.name for head in heads}
+        for link in self.supervisor.ready:
+            loaded = [self._load(link, head.checkpoint, wanted) for head in heads]
+            link.load_waits_since = None if all(loaded) else link.load_waits_since or self._clock()
+            for head in heads:
                 self._warm(link, head.bucket)
         while links := [link for link in self.supervisor.ready if self._has_room(link)]:
             held_back = self._outbox.slow_clients
@@ -249,6 +260,10 @@ class Dispatcher:
         assert link.hello is not None
         if any(pending.attempts for pending in link.in_flight.values()):
             return False
+        now = self._clock()
+        waits = link.load_waits_since is not None and now - link.load_waits_since > _LOAD_PATIENCE_S
+        if waits and link.residency.slices_are_over(now):
+            return False  # a busy model must not keep another one out for ever: let what is in use drain once
         # Two batches' worth wait, decoded, behind the one that runs: enough to fill the next at its last moment.
         return link.staged < 2 * link.hello.max_batch and len(link.in_flight) < 5 * link.hello.max_batch
 
@@ -303,18 +318,23 @@ def _job(pending: Pending) -> jobs.Stage:
 
 
 def _worker_options(config: Config) -> list[jobs.WorkerOptions]:
-    """One worker for each device: what `auto` is, the worker finds out."""
+    """One worker for each device. Where there is one, and `auto`, the worker finds out what it is."""
+    devices = worker_devices(config.engine, config.device)
+    threads = config.threads
+    if not threads and len(devices) > 1:
+        threads = max(1, usable_cores() // len(devices))  # alone, each worker would take all
     return [
         jobs.WorkerOptions(
             engine=config.engine,
-            device=config.device,
+            device=device,
             precision=config.precision,
             max_batch=config.max_batch,
-            threads=config.threads,
+            threads=threads,
             decode=config.decode,
             checkpoints=str(config.checkpoints) if config.checkpoints else None,
             download=config.download,
             log_level=config.log_level,
             log_format=config.log_format,
         )
+        for device in devices
     ]

@@ -7,11 +7,12 @@ for each result in a finishing thread. Nothing on the worker's side of the seam 
 from __future__ import annotations
 
 import ctypes
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,15 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class PageLocking(Protocol):
+    """An engine whose device writes results to the arena by itself, where the arena's memory is page-locked."""
+
+    def page_lock(self, memory: mmap.mmap) -> None:
+        """Page-lock the arena for this device. Called once, before anything is loaded."""
+        ...
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """What an operator chose: device `auto`, `cpu` or `cuda:N`, precision `auto` or a name, threads for the CPU."""
@@ -115,9 +125,10 @@ def create_engine(name: str, options: EngineOptions) -> Engine:
 
         return NullEngine(options)
     if name == "torch":
+        from depthwire.daemon.engine_cuda import CudaEngine, choose_device
         from depthwire.daemon.engine_torch import TorchEngine
 
-        return TorchEngine(options)
+        return CudaEngine(options) if choose_device(options.device).type == "cuda" else TorchEngine(options)
     if name == "openvino":
         if find_spec("openvino") is None:
             raise ValueError("the engine openvino needs the package openvino: pip install 'depthwire[daemon]'")

@@ -1,6 +1,6 @@
-"""The torch engine: CUDA if there is one, else the CPU. Half precision on CUDA, with the head's last layers in float32.
+"""The torch engine on the CPU: where OpenVINO is not installed, and the reference that other engines are compared with.
 
-A thin layer over network/: it chooses the device, holds the weights there and turns arrays into tensors and back.
+A thin layer over network/: it holds the weights and turns arrays into tensors and back.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,24 +22,16 @@ from depthwire.daemon.network.preprocess import normalise
 from depthwire.daemon.network.upsample import upsample
 from depthwire.daemon.project import complete
 
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _MEMORY_SHARE = 0.5
-"""Of the device's memory, for weights: the rest is for activations and for whoever else is there."""
-
-_STICKY_CUDA_ERRORS = (
-    "illegal memory access",
-    "device-side assert",
-    "unspecified launch failure",
-    "misaligned address",
-)
+"""Of the machine's memory, for weights: the rest is for activations and for whoever else is there."""
 
 
 class TorchNetwork:
-    def __init__(self, model: DepthAnythingV2, device: torch.device, threads: int) -> None:
+    def __init__(self, model: DepthAnythingV2, threads: int) -> None:
         self._threads = threads
         self._rows_pool = ThreadPoolExecutor(threads, "rows")
         self._model = model
-        self._device = device
         self.bytes = sum(weight.numel() * weight.element_size() for weight in model.parameters())
 
     def prepare(self, bgr: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.float32]:
@@ -55,19 +46,19 @@ class TorchNetwork:
     @torch.inference_mode()
     def infer(self, batch: Sequence[npt.NDArray[np.float32]]) -> Sequence[npt.NDArray[np.float32]]:
         inputs = torch.from_numpy(batch[0][None] if len(batch) == 1 else np.stack(batch))
-        outputs: npt.NDArray[np.float32] = self._forward(inputs.to(self._device)).cpu().numpy()
+        outputs: npt.NDArray[np.float32] = self._forward(inputs).numpy()
         return list(outputs)
 
     def _forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        if self._device.type != "cpu" or len(inputs) == 1:
+        if len(inputs) == 1:
             outputs: torch.Tensor = self._model(inputs)
             return outputs
         # The encoder's products give the same bits at any batch size, the head's convolutions do not: run one by one,
         # which costs them nothing on a CPU, an answer does not depend on who else happened to ask.
-        taken = self._model.pretrained(inputs)
+        taken = self._model.pretrained(inputs.to(self._model.pretrained.cls_token.dtype))
         rows, columns = inputs.shape[2] // PATCH, inputs.shape[3] // PATCH
         heads = [self._model.depth_head([t[i : i + 1] for t in taken], rows, columns) for i in range(len(inputs))]
-        return torch.cat(heads)[:, 0]
+        return torch.cat(heads)[:, 0].float()
 
     def finish(self, output: npt.NDArray[np.float32], target: Target) -> tuple[float, float]:
         height, width = target.depth.shape
@@ -77,50 +68,26 @@ class TorchNetwork:
 
 class TorchEngine:
     name = "torch"
+    device = "cpu"
     max_shapes = 0
 
     def __init__(self, options: EngineOptions) -> None:
-        self._device = _choose_device(options.device)
-        is_cuda = self._device.type == "cuda"
-        self.precision = ("float16" if is_cuda else "float32") if options.precision == "auto" else options.precision
-        if is_cuda:
-            self.device = f"{self._device} ({torch.cuda.get_device_name(self._device)})"
-            self.memory_bytes = int(_MEMORY_SHARE * torch.cuda.get_device_properties(self._device).total_memory)
-        else:
-            self.device = "cpu"
-            self.memory_bytes = int(_MEMORY_SHARE * psutil.virtual_memory().total)
-        self.max_batch = options.max_batch or (8 if is_cuda else 4)
+        self.precision = "float32" if options.precision == "auto" else options.precision
+        self.memory_bytes = int(_MEMORY_SHARE * psutil.virtual_memory().total)
+        self.max_batch = options.max_batch or 4
         self._threads = options.threads
         torch.set_num_threads(options.threads)
 
     def load(self, checkpoint: Checkpoint, path: Path | None) -> TorchNetwork:
-        """The checkpoint on the device. Raises WrongCheckpoint if the file is not what its name says."""
+        """The checkpoint in memory. Raises WrongCheckpoint if the file is not what its name says."""
         assert path is not None
         model = build(checkpoint.encoder, checkpoint.metric, path)
         if self.precision != "float32":
-            model = model.to_half(_DTYPES[self.precision])
-        return TorchNetwork(model.to(self._device), self._device, self._threads)
+            model.to_half(DTYPES[self.precision])
+        return TorchNetwork(model, self._threads)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
-        return isinstance(error, (torch.OutOfMemoryError, MemoryError))
+        return isinstance(error, MemoryError)
 
     def is_poisoned(self, error: BaseException) -> bool:
-        if self._device.type != "cuda" or isinstance(error, torch.OutOfMemoryError):
-            return False
-        accelerator_error: Any = getattr(torch, "AcceleratorError", ())
-        return isinstance(error, accelerator_error) or any(text in str(error) for text in _STICKY_CUDA_ERRORS)
-
-
-def _choose_device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"device {name!r} is not known; write auto, cpu, cuda:0, cuda:1, …") from None
-    if device.type == "cpu":
-        return device
-    count = torch.cuda.device_count()
-    if device.type != "cuda" or (device.index or 0) >= count:
-        raise ValueError(f"there is no device {name}; torch sees {count} CUDA devices here")
-    return torch.device("cuda", device.index or 0)
+        return False

@@ -214,7 +214,7 @@ class Front:
             raise InvalidRequestError(f"id {request.id} is already in flight on this connection", field="id")
         self._tickets += 1
         pending = self.admission.admit(request, client, envelope, arrived, self._tickets)
-        self.scheduler.check_room(client, pending.image_bytes, len(self.supervisor.ready))
+        self.scheduler.check_room(client, pending.image_bytes, len(self.supervisor.ready), request.stream)
         superseded = self.scheduler.admit(pending)
         if superseded is not None:
             self._refuse(superseded, SupersededError("a newer request of the same stream took its place"))

@@ -55,4 +55,6 @@ class Presence:
         return gone
 
     def close(self) -> None:
+        """Let the monitor go; the context could not end with it open."""
         self._router.disable_monitor()
+        self.monitor.close(linger=0)

@@ -70,7 +70,8 @@ def _linear_taps(size: int, resized: int) -> tuple[NDArray[np.intp], Array]:
     scale = np.float32((size - 1) / (resized - 1)) if resized > 1 else np.float32(0)
     position = scale * np.arange(resized, dtype=np.float32)
     first = np.minimum(position.astype(np.intp), size - 2)
-    return first, (position - first).astype(np.float32)[:, None]
+    # Rounding of the scale may put the last position past the last pixel.
+    return first, np.minimum(position - first, 1).astype(np.float32)[:, None]
 
 
 def _blend_rows(source: Array, first: NDArray[np.intp], weight: Array, out: Array, scratch: Array) -> None:

@@ -8,7 +8,7 @@ checkpoint is that of its file before loading, and what the worker reports after
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -16,6 +16,12 @@ from depthwire.daemon.catalogue import Checkpoint
 
 RETRY_FAILED_S = 10.0
 """What failed is not tried again before this, so that a burst of requests does not start a burst of downloads."""
+
+TIME_SLICE_S = 2.0
+"""How long a loaded checkpoint that requests wait for is safe from others that want its memory.
+
+Where two do not fit together they take turns: without this, each could be unloaded before it has answered anything.
+"""
 
 Size: TypeAlias = tuple[int, int]
 """Height and width of a network's input."""
@@ -56,6 +62,8 @@ class Resident:
     state: State
     bytes: int
     used_at: float
+    since: float
+    """When it came into this state."""
     in_flight: int = 0
     models: set[str] = field(default_factory=set)
     """The names, with input size, under which it has been asked for."""
@@ -102,11 +110,18 @@ class Residency:
             return False
         return _is_missing(resident.shapes.get(bucket.size), now)
 
-    def make_room(self, checkpoint: Checkpoint, incoming_bytes: int) -> list[Checkpoint] | None:
+    def slices_are_over(self, now: float) -> bool:
+        """Whether every loaded checkpoint has had its time slice."""
+        return all(now - resident.since >= TIME_SLICE_S for resident in self if resident.state is State.READY)
+
+    def make_room(
+        self, checkpoint: Checkpoint, incoming_bytes: int, now: float, wanted: Collection[str] = ()
+    ) -> list[Checkpoint] | None:
         """The checkpoints to unload, least recently used first, so that one of `incoming_bytes` fits.
 
-        They are taken off the table. None if what is in use or loading leaves no room now. A checkpoint larger than
-        the whole budget is let in alone: refusing it would serve nobody.
+        They are taken off the table. None if what is in use or loading, or `wanted` by waiting requests and still in
+        its time slice, leaves no room now. A checkpoint larger than the whole budget is let in alone: refusing it would
+        serve nobody.
         """
         kept = [r for r in self._table.values() if r.state is not State.FAILED and r.checkpoint != checkpoint]
         used = sum(resident.bytes for resident in kept)
@@ -114,7 +129,9 @@ class Residency:
         for resident in sorted(kept, key=lambda r: r.used_at):
             if used + incoming_bytes <= self.budget_bytes:
                 break
-            if resident.state is State.READY and not resident.in_flight and not _is_warming(resident):
+            in_slice = resident.checkpoint.name in wanted and now - resident.since < TIME_SLICE_S
+            busy = resident.in_flight or _is_warming(resident) or in_slice
+            if resident.state is State.READY and not busy:
                 evicted.append(resident)
                 used -= resident.bytes
         if used + incoming_bytes > self.budget_bytes and used > 0:
@@ -143,7 +160,7 @@ class Residency:
     def set(self, checkpoint: Checkpoint, state: State, size_bytes: int, now: float) -> None:
         """Note what became of a checkpoint's loading."""
         models = {f"{checkpoint.name}_{checkpoint.default_input_size}"}
-        self._table[checkpoint.name] = Resident(checkpoint, state, size_bytes, now, models=models)
+        self._table[checkpoint.name] = Resident(checkpoint, state, size_bytes, now, now, models=models)
 
     def set_shape(self, bucket: Bucket, state: State, now: float) -> None:
         """Note what became of an input size's warming."""

@@ -122,9 +122,15 @@ class Scheduler:
         """Admitted requests that have not been answered."""
         return len(self._open)
 
-    def check_room(self, client: Client, image_bytes: int, workers: int) -> None:
-        """Raise OverloadedError, naming the limit, if one more request of this client does not fit."""
+    def check_room(self, client: Client, image_bytes: int, workers: int, stream: str | None = None) -> None:
+        """Raise OverloadedError, naming the limit, if one more request of this client does not fit.
+
+        One that takes the place of a waiting one of its stream always does.
+        """
         limits = self.limits
+        replaced = None if stream is None else self._streams.get((client, stream))
+        if replaced is not None and replaced.worker is None:
+            return
         if self._per_client.get(client, 0) >= limits.max_in_flight_per_client:
             problem = f"this client has {limits.max_in_flight_per_client} requests in flight, its limit"
         elif self.waiting >= limits.max_waiting:

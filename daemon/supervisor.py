@@ -27,6 +27,8 @@ log = logging.getLogger("depthwire.supervisor")
 _LAST_WORD_S = 0.1
 """What a worker that hung up gets for ending by itself."""
 
+_REAP_S = 5.0
+
 _KEPT_READING = 256
 """Messages taken from one worker in one turn, so that a talkative one cannot keep the front from its sockets."""
 
@@ -60,6 +62,8 @@ class WorkerLink:
         self.in_flight: dict[int, Pending] = {}
         self.staged = 0
         """Jobs in flight that have not started to run."""
+        self.load_waits_since: float | None = None
+        """Since when a checkpoint cannot be loaded because those that are here are in use."""
         self.running: set[int] = set()
         self.batch_started: float | None = None
         self.started_at = now
@@ -147,7 +151,7 @@ class WorkerLink:
         self.state = WorkerState.DEAD
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        self._process.wait()
+        self.wait(_REAP_S)  # a process stuck in its device's driver ends when the driver lets it
         self._channel.close()
 
     @property

@@ -28,7 +28,7 @@ from depthwire.daemon import catalogue, checkpoints, jobs
 from depthwire.daemon.arena import map_arena
 from depthwire.daemon.cores import usable_cores
 from depthwire.daemon.decode import decode_image
-from depthwire.daemon.engine import Engine, EngineOptions, Network, Target, create_engine
+from depthwire.daemon.engine import Engine, EngineOptions, Network, PageLocking, Target, create_engine
 from depthwire.daemon.logs import set_up_logging
 from depthwire.protocol import DepthwireError, InternalError, ModelNotFoundError
 
@@ -71,6 +71,8 @@ class Worker:
         self._channel = channel
         self._send_lock = threading.Lock()
         self._arena = map_arena(arena_fd)
+        if isinstance(engine, PageLocking):
+            engine.page_lock(self._arena)
         self._engine = engine
         self._folder = Path(options.checkpoints) if options.checkpoints else None
         self._download = options.download
@@ -158,9 +160,7 @@ class Worker:
         try:
             outputs = batch[0].network.infer([staged.input for staged in batch])
         except BaseException as error:
-            if self._engine.is_poisoned(error):
-                log.critical("the device is unusable until this worker is replaced", exc_info=error)
-                os._exit(EXIT_POISONED)
+            self._exit_if_poisoned(error)
             if len(batch) == 1:
                 self._fail(batch[0].job, error, retryable=self._engine.is_out_of_memory(error))
                 return
@@ -199,6 +199,7 @@ class Worker:
                 path = checkpoints.resolve(checkpoint, self._folder, allow_download=self._download)
             network = self._engine.load(checkpoint, path)
         except BaseException as error:
+            self._exit_if_poisoned(error)
             log.error("%s_%s could not be loaded: %s", encoder, dataset, error)  # noqa: TRY400 - for an operator
             code = ModelNotFoundError.code if isinstance(error, checkpoints.CheckpointNotFound) else InternalError.code
             message = str(error)[: jobs.MAX_ERROR_CHARACTERS]
@@ -211,6 +212,7 @@ class Worker:
         try:
             self._networks[warm.encoder, warm.dataset].warm(warm.input_height, warm.input_width)
         except BaseException as error:
+            self._exit_if_poisoned(error)
             log.exception("%s_%s cannot run at %dx%d", *warm)
             self._send(jobs.WarmFailed(*warm, str(error)[: jobs.MAX_ERROR_CHARACTERS]))
             return
@@ -224,7 +226,14 @@ class Worker:
         self._send(jobs.Dropped(job.ticket))
         return True
 
+    def _exit_if_poisoned(self, error: BaseException) -> None:
+        """End this process where no other answer than errors can follow: the front replaces it, and tries again."""
+        if self._engine.is_poisoned(error):
+            log.critical("the device is unusable until this worker is replaced", exc_info=error)
+            os._exit(EXIT_POISONED)
+
     def _fail(self, job: jobs.Stage, error: BaseException, *, retryable: bool = False) -> None:
+        self._exit_if_poisoned(error)
         if isinstance(error, DepthwireError):
             code, message = error.code, error.message
         else:  # its text may hold paths or pixels: it is for the log, not for a stranger

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from depthwire.bench.cli import main
 from depthwire.bench.plan import split_model
-from depthwire.bench.report import append_section, make_report, markdown_table, write_report
+from depthwire.bench.report import append_section, command_line, make_report, markdown_table, write_report
 from depthwire.bench.targets import verdicts
 from depthwire.bench.usage import find_daemon
 
@@ -85,6 +85,17 @@ def test_targets_are_met_missed_or_open_and_open_ones_never_count_as_met() -> No
     failed = verdicts({"front": {"failure": "no daemon"}})
     assert [line.value for line in failed if line.target == "front"] == ["no daemon"]
     assert not any(line.met for line in failed)
+
+
+def test_the_command_in_a_report_names_no_place_on_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "sys.argv", ["/opt/x/bin/depthwire-bench", "load", "--image", "/data/a b.jpg", "--out=/o/bench"]
+    )
+    assert command_line() == "depthwire-bench load --image 'a b.jpg' --out=bench"
+
+
+def test_an_error_of_many_lines_stays_in_its_cell_of_the_table() -> None:
+    assert markdown_table(("a",), [["Traceback\n  x\nValueError: a|b"]]).splitlines()[2] == "| ValueError: a\\|b |"
 
 
 def test_a_table_is_markdown_with_aligned_columns() -> None:

@@ -1,4 +1,4 @@
-"""The cache of converted networks gives back exactly what was stored, or nothing; and no trouble with a disk stops it."""
+"""The cache of converted networks gives back exactly what was stored, or nothing; and a full disk stops nobody."""
 
 from __future__ import annotations
 

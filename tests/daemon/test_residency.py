@@ -19,7 +19,7 @@ def bucket(checkpoint: Checkpoint, width: int = 518) -> Bucket:
 
 def loaded(residency: Residency, *checkpoints: Checkpoint, size: int = 40) -> None:
     for at, checkpoint in enumerate(checkpoints):
-        assert residency.make_room(checkpoint, size) == []
+        assert residency.make_room(checkpoint, size, now=100.0) == []
         residency.set(checkpoint, State.READY, size, float(at))
 
 
@@ -40,7 +40,7 @@ def test_the_least_recently_used_goes_first_and_no_more_than_must() -> None:
     residency = Residency(100)
     loaded(residency, A, B)
     use(residency, A, 10.0)
-    assert residency.make_room(C, 40) == [B]
+    assert residency.make_room(C, 40, now=100.0) == [B]
     assert residency.has(A)
     assert not residency.has(B)
 
@@ -48,49 +48,49 @@ def test_the_least_recently_used_goes_first_and_no_more_than_must() -> None:
 def test_several_go_where_one_is_not_enough() -> None:
     residency = Residency(100)
     loaded(residency, A, B)
-    assert residency.make_room(C, 90) == [A, B]
+    assert residency.make_room(C, 90, now=100.0) == [A, B]
 
 
 def test_what_is_in_use_is_never_evicted_however_old() -> None:
     residency = Residency(100)
     loaded(residency, A, B)
     residency.begin(bucket(A), "vits_hypersim_518", 0.5)
-    assert residency.make_room(C, 40) == [B]
+    assert residency.make_room(C, 40, now=100.0) == [B]
     residency.set(C, State.READY, 40, 2.0)
     residency.begin(bucket(C), "vitb_hypersim_518", 2.0)
-    assert residency.make_room(B, 40) is None
+    assert residency.make_room(B, 40, now=100.0) is None
     residency.end(bucket(A))
-    assert residency.make_room(B, 40) == [A]
+    assert residency.make_room(B, 40, now=100.0) == [A]
 
 
 def test_nothing_is_evicted_where_that_would_not_make_enough_room() -> None:
     residency = Residency(100)
     loaded(residency, A, B)
     residency.begin(bucket(A), "vits_hypersim_518", 5.0)
-    assert residency.make_room(C, 80) is None
+    assert residency.make_room(C, 80, now=100.0) is None
     assert residency.has(B)
 
 
 def test_what_is_loading_is_neither_evicted_nor_forgotten_in_the_sum() -> None:
     residency = Residency(100)
     residency.set(A, State.LOADING, 60, 0.0)
-    assert residency.make_room(B, 60) is None
+    assert residency.make_room(B, 60, now=100.0) is None
     assert not residency.is_ready(bucket(A))
 
 
 def test_one_that_is_larger_than_the_budget_is_let_in_alone() -> None:
     residency = Residency(100)
     loaded(residency, A, B)
-    assert residency.make_room(C, 500) == [A, B]
+    assert residency.make_room(C, 500, now=100.0) == [A, B]
     residency.set(C, State.READY, 500, 3.0)
-    assert residency.make_room(A, 40) == [C]
+    assert residency.make_room(A, 40, now=100.0) == [C]
 
 
 def test_what_the_worker_reports_replaces_the_size_of_the_file() -> None:
     residency = Residency(100)
     residency.set(A, State.LOADING, 10, 0.0)
     residency.set(A, State.READY, 80, 1.0)
-    assert residency.make_room(B, 40) == [A]
+    assert residency.make_room(B, 40, now=100.0) == [A]
 
 
 def test_a_failed_load_is_not_tried_again_at_once_and_takes_no_room() -> None:
@@ -101,7 +101,7 @@ def test_a_failed_load_is_not_tried_again_at_once_and_takes_no_room() -> None:
     residency.set(A, State.FAILED, 0, 5.0)
     assert not residency.wants_load(A, 5.0 + RETRY_FAILED_S - 0.1)
     assert residency.wants_load(A, 5.0 + RETRY_FAILED_S)
-    assert residency.make_room(B, 100) == []
+    assert residency.make_room(B, 100, now=100.0) == []
     assert not residency.is_ready(bucket(A))
 
 
@@ -109,7 +109,7 @@ def test_what_is_ready_wants_no_load_and_what_was_evicted_does() -> None:
     residency = Residency(100)
     loaded(residency, A, B)
     assert not residency.wants_load(A, 1e6)
-    assert residency.make_room(C, 40) == [A]
+    assert residency.make_room(C, 40, now=100.0) == [A]
     assert residency.wants_load(A, 0.0)
 
 
@@ -181,6 +181,6 @@ def test_a_checkpoint_that_is_being_warmed_is_not_evicted() -> None:
     residency = Residency(100, max_shapes=2)
     loaded(residency, A)
     residency.set_shape(bucket(A), State.LOADING, 0.0)
-    assert residency.make_room(B, 90) is None
+    assert residency.make_room(B, 90, now=100.0) is None
     residency.set_shape(bucket(A), State.READY, 0.0)
-    assert residency.make_room(B, 90) == [A]
+    assert residency.make_room(B, 90, now=100.0) == [A]

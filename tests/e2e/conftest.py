@@ -113,7 +113,18 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("starter")
     empty = folder / "checkpoints"
     empty.mkdir()
-    arguments = ["--device", "cpu", "--precision", "float32", "--model", "vitt_starter", "--checkpoints", str(empty)]
+    arguments = [
+        "--device",
+        "cpu",
+        "--engine",
+        "torch",
+        "--precision",
+        "float32",
+        "--model",
+        "vitt_starter",
+        "--checkpoints",
+        str(empty),
+    ]
     daemon = Daemon(free_endpoint(), [*arguments, "--log-level", "debug"], folder / "daemon.log")
     daemon.start()
     yield daemon

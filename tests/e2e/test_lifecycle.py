@@ -183,7 +183,7 @@ def test_the_least_recently_used_model_makes_room(start_daemon: DaemonFactory, t
     checkpoints = tmp_path / "checkpoints"
     for dataset in ("hypersim", "vkitti"):
         write_random_checkpoint(checkpoints, "vits", dataset)
-    arguments = ["--device", "cpu", "--checkpoints", str(checkpoints), "--model", "vitt_starter"]
+    arguments = ["--device", "cpu", "--engine", "torch", "--checkpoints", str(checkpoints), "--model", "vitt_starter"]
     daemon = start_daemon(*arguments, "--model-memory-mb", "140", "--preload", "vitt_starter")
     with DepthClient(daemon.endpoint, timeout=60) as client:
         client.metric_depth(IMAGE)
@@ -331,3 +331,30 @@ def test_a_client_that_goes_away_takes_its_waiting_work_with_it(start_daemon: Da
     np.testing.assert_allclose(answer.depth, expected, atol=1e-5 * float(np.ptp(expected)))
     assert info["queue"]["waiting"] == 0
     assert info["queue"]["dropped"] > 20
+
+
+def test_a_busy_model_does_not_keep_another_one_out_of_memory(start_daemon: DaemonFactory, tmp_path: Path) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    write_random_checkpoint(checkpoints, "vits", "hypersim")
+    arguments = ["--device", "cpu", "--engine", "torch", "--checkpoints", str(checkpoints), "--model", "vitt_starter"]
+    daemon = start_daemon(*arguments, "--model-memory-mb", "100")
+    stop = threading.Event()
+
+    def keep_busy() -> None:
+        with DepthClient(daemon.endpoint, timeout=60) as client:
+            while not stop.is_set():
+                for future in [client.submit("metric_depth", IMAGE) for _ in range(8)]:
+                    future.result()
+
+    with DepthClient(daemon.endpoint, timeout=60) as client:
+        client.metric_depth(IMAGE)
+        threads = [threading.Thread(target=keep_busy) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            answer = client.metric_depth(IMAGE, encoder="vits", dataset="hypersim", model_input_size=98)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    assert answer.model == "vits_hypersim_98"
