@@ -38,7 +38,10 @@ class Arena:
         self._holders: dict[int, int] = {}
         self._died: deque[int] = deque()
         self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        """Becomes readable when a view's bytes come back, for a front that waits for room."""
+        """Becomes readable when a view has died, for a front that waits for room."""
+        self.wake_wanted = True
+        """Whether anybody waits: waking a front that does not costs it a turn for each reply."""
+        self._woken = False
         # A view may die long after close(), and its note must not go to whatever has got the descriptor's number
         # by then: the views keep this object alive, and it keeps the descriptor.
         weakref.finalize(self, os.close, self.wake_fd).atexit = False
@@ -83,10 +86,17 @@ class Arena:
         self._insert_free(block, self._lengths.pop(block))
         return True
 
+    @property
+    def has_died(self) -> bool:
+        """Whether `collect` has something to do."""
+        return bool(self._died)
+
     def collect(self) -> list[int]:
         """Take note of the views that have died; returns the blocks that this freed."""
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self.wake_fd)
+        if self._woken:
+            self._woken = False
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self.wake_fd)
         freed = []
         while self._died:
             block = self._died.popleft()
@@ -107,7 +117,9 @@ class Arena:
     def _view_died(self, block: int) -> None:
         # Runs in whichever thread dropped the last reference, mostly pyzmq's, so it only leaves a note.
         self._died.append(block)
-        os.eventfd_write(self.wake_fd, 1)
+        if self.wake_wanted:
+            self._woken = True
+            os.eventfd_write(self.wake_fd, 1)
 
     def close(self) -> None:
         """Give the memory's descriptor back. The mapping itself and `wake_fd` go with the last view over it."""

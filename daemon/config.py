@@ -40,12 +40,12 @@ class Config:
     )
     engine: str = _setting(
         "auto",
-        "What runs the network; null answers with a constant plane.",
-        type=click.Choice(["auto", "torch", "null"]),
+        "What runs the network; auto: torch on CUDA, OpenVINO on the CPU. null answers with a constant plane.",
+        type=click.Choice(["auto", "torch", "openvino", "null"]),
     )
     precision: str = _setting(
         "auto",
-        "Of the network's weights; auto takes float16 on CUDA and float32 on the CPU.",
+        "Of the arithmetic; auto takes float16 on CUDA, and on the CPU bfloat16 where it computes in that, else float32.",
         type=click.Choice(["auto", "float32", "float16", "bfloat16"]),
     )
     checkpoints: Path | None = _setting(

@@ -6,10 +6,10 @@ request that it held: a result, an error, or another try on its successor.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import select
 from collections.abc import Callable, Collection
-
-import zmq
 
 from depthwire.daemon import catalogue, jobs
 from depthwire.daemon.arena import Arena
@@ -33,6 +33,8 @@ log = logging.getLogger("depthwire.dispatcher")
 _MAX_ATTEMPTS = 2
 
 _LOAD_PATIENCE_S = 2.0
+
+_WATCH_INTERVAL_S = 0.1
 
 
 class Dispatcher:
@@ -60,17 +62,25 @@ class Dispatcher:
         keys = [catalogue.parse_model_key(name) for name in config.preload]
         self._preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
         self._watched: dict[int, WorkerLink] = {}
+        self._watch_at = 0.0
+        self._changes_seen = -1
 
-    def watch(self, poller: zmq.Poller) -> None:
+    def watch(self, poller: select.epoll, now: float) -> None:
         """Start, ping and replace workers, and have the poller watch exactly those that there are."""
-        self.supervisor.tick(self._clock())
+        changed = self.supervisor.changes != self._changes_seen
+        if now < self._watch_at and not changed:
+            return
+        self._watch_at = now + _WATCH_INTERVAL_S
+        self.supervisor.tick(now)
+        self._changes_seen = self.supervisor.changes
         current = {link.fileno(): link for link in self.supervisor.links if link is not None}
         for descriptor, link in self._watched.items():
             if current.get(descriptor) is not link:
-                poller.unregister(descriptor)
+                with contextlib.suppress(OSError, ValueError):  # the kernel forgot it when it was closed
+                    poller.unregister(descriptor)
         for descriptor, link in current.items():
             if self._watched.get(descriptor) is not link:
-                poller.register(descriptor, zmq.POLLIN)
+                poller.register(descriptor, select.EPOLLIN)
         self._watched = current
 
     def turn(self, readable: set[int]) -> None:
@@ -78,6 +88,8 @@ class Dispatcher:
         for descriptor, link in list(self._watched.items()):
             if descriptor in readable:
                 self._hear(link)
+            if link.has_outgoing:
+                link.flush()
         self._dispatch()
 
     def abandon(self, pending: Pending) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import math
 import os
+import select
 import signal
 import socket
 import time
@@ -80,9 +81,9 @@ class Front:
         self._signals, self._signal_writer = socket.socketpair()
         self._signals.setblocking(False)
         self._signal_writer.setblocking(False)
-        self._poller = zmq.Poller()
-        for source in (self._router, self._presence.monitor, self.arena.wake_fd, self._signals.fileno()):
-            self._poller.register(source, zmq.POLLIN)
+        self._poller = select.epoll()
+        for source in (self._router, self._presence.monitor, self.arena.wake_fd, self._signals):
+            self._poller.register(source if isinstance(source, int) else source.fileno(), select.EPOLLIN)
 
     @property
     def endpoints(self) -> list[str]:
@@ -120,14 +121,18 @@ class Front:
 
     def _turn(self) -> None:
         """Wait for something to happen, then do all that it makes possible."""
-        self._dispatcher.watch(self._poller)
-        wait_s = min(_TICK_S, max(0.0, self.scheduler.next_deadline() - self.clock()))
-        events = dict(self._poller.poll(math.ceil(1e3 * wait_s)))
-        with contextlib.suppress(BlockingIOError):
-            self._signals.recv(4096)
+        now = self.clock()
+        self._dispatcher.watch(self._poller, now)
+        self.arena.wake_wanted = self.scheduler.waiting > 0
+        # A ZeroMQ descriptor tells of changes only, so what is there already must be asked for before going to sleep.
+        is_busy = self._has_requests() or self.arena.has_died
+        wait_s = 0.0 if is_busy else min(_TICK_S, max(0.0, self.scheduler.next_deadline() - now))
+        readable = {descriptor for descriptor, _ in self._poller.poll(math.ceil(1e3 * wait_s) / 1e3)}
+        if self._signals.fileno() in readable:
+            with contextlib.suppress(BlockingIOError):
+                self._signals.recv(4096)
         self._outbox.collect()
-        if self._router in events:
-            self._read_requests()
+        self._read_requests()
         for client in self._presence.departed():
             self._forget_client(client, "went away")
         for client in self._outbox.stalled():
@@ -135,7 +140,7 @@ class Front:
         for late in self.scheduler.expired(self.clock()):
             waited_ms = 1e3 * (self.clock() - late.arrived)
             self._refuse(late, DeadlineExceededError(f"no answer within timeout_ms; waited {waited_ms:.0f} ms"))
-        self._dispatcher.turn({source for source in events if isinstance(source, int)})
+        self._dispatcher.turn(readable)
 
     def _on_signal(self, number: int, _: object) -> None:
         if not self.draining:
@@ -147,6 +152,7 @@ class Front:
             self._refuse(pending, ShuttingDownError("the daemon is shutting down"))
         self.supervisor.stop(timeout_s=1.0)
         self._presence.close()
+        self._poller.close()
         # The last replies may still be on their way to a slow peer: wait for them, but not for ever.
         self._router.close(linger=int(1e3 * max(1.0, self.config.drain_timeout_s)))
         self._context.term()
@@ -161,13 +167,14 @@ class Front:
 
     # ---- requests ---------------------------------------------------------------------------------------------
 
+    def _has_requests(self) -> bool:
+        return bool(int(self._router.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
     def _read_requests(self) -> None:
         for _ in range(_TURN_MESSAGES):
-            try:
-                message = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
-            except zmq.Again:
+            if not self._has_requests():
                 return
-            self._on_message(message)
+            self._on_message(self._router.recv_multipart(zmq.DONTWAIT, copy=False))
 
     def _on_message(self, message: Sequence[zmq.Frame]) -> None:
         arrived = self.clock()

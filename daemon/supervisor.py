@@ -97,6 +97,11 @@ class WorkerLink:
         self._outgoing.append(jobs.pack(message))
         return self.flush()
 
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether something waits for room in the channel."""
+        return bool(self._outgoing)
+
     def flush(self) -> bool:
         """Send what could not be sent before; False if the worker is gone."""
         try:
@@ -191,6 +196,8 @@ class Supervisor:
         self.links: list[WorkerLink | None] = [None] * len(options)
         self.restarts = [-1] * len(options)
         """For each slot, how often its worker has been replaced."""
+        self.changes = 0
+        """Grows with every worker that starts or goes."""
 
     @property
     def ready(self) -> list[WorkerLink]:
@@ -221,6 +228,7 @@ class Supervisor:
         link.kill()
         problem = problem or link.exit_text
         self.links[link.slot] = None
+        self.changes += 1
         pause = self._plan_start(link.slot, now)
         log.error("worker %d (pid %d) %s; a new one starts in %.1f s", link.slot, link.pid, problem, pause)
         self._on_death(link, problem)
@@ -236,6 +244,7 @@ class Supervisor:
 
     def _start(self, slot: int, now: float) -> None:
         self.restarts[slot] += 1
+        self.changes += 1
         try:
             self.links[slot] = WorkerLink(slot, self._options[slot], self._arena_fd, now)
         except OSError as error:  # no memory, processes or descriptors left: that may pass
