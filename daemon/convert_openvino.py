@@ -9,22 +9,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import openvino
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from depthwire.daemon.engine_openvino import EXIT_CANNOT_WRITE, EXIT_WRONG_CHECKPOINT, MODEL_FILE, POSITIONS_FILE
-from depthwire.daemon.network import depth_anything
-from depthwire.daemon.network.depth_anything import PATCH, DepthAnythingV2, WrongCheckpoint, build
+from depthwire.daemon.network.depth_anything import PATCH, WrongCheckpoint, build
 
 PICTURE, POSITIONS = "picture", "positions"
 """Names of the two inputs: (1, 3, H, W), and (1, 1 + patches, width) from `resample.interpolate_positions`."""
@@ -34,24 +28,6 @@ NICENESS = 10
 
 _EXAMPLE_ROWS, _EXAMPLE_COLUMNS = 5, 6
 """Patches of the picture to trace with: small, and not square, so that rows and columns cannot be mixed up."""
-_patching = threading.Lock()
-
-
-class _WithPositions(nn.Module):
-    """The network with its position embedding as an argument."""
-
-    def __init__(self, network: DepthAnythingV2) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, picture: Tensor, positions: Tensor) -> Tensor:
-        encoder: Any = self.network.pretrained
-        encoder.position_embedding = lambda rows, columns: positions
-        try:
-            depth: Tensor = self.network(picture)
-        finally:
-            del encoder.position_embedding
-        return depth
 
 
 def convert(encoder: str, metric: bool, path: Path) -> tuple[openvino.Model, NDArray[np.float32]]:
@@ -66,9 +42,9 @@ def convert(encoder: str, metric: bool, path: Path) -> tuple[openvino.Model, NDA
         torch.zeros(1, 3, _EXAMPLE_ROWS * PATCH, _EXAMPLE_COLUMNS * PATCH),
         torch.zeros(1, 1 + _EXAMPLE_ROWS * _EXAMPLE_COLUMNS, width),
     )
-    with _symbolic_sizes(), warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer doubts the check of the picture's size, which is of no use to it
-        traced = torch.jit.trace(_WithPositions(network).eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
     # The batch is 1 for good: one picture after the other is as fast on a CPU, and each is answered sooner.
     shapes = [openvino.PartialShape([1, 3, -1, -1]), openvino.PartialShape([1, -1, width])]
     model = openvino.convert_model(traced, example_input=example, input=shapes)
@@ -76,18 +52,6 @@ def convert(encoder: str, metric: bool, path: Path) -> tuple[openvino.Model, NDA
         port.set_names({name})
     positions: NDArray[np.float32] = network.pretrained.pos_embed.detach().numpy().copy()
     return model, positions
-
-
-@contextmanager
-def _symbolic_sizes() -> Iterator[None]:
-    """Let a trace record sizes as something computed from its input, where the network asks for plain numbers."""
-    with _patching:
-        plain = depth_anything._size
-        depth_anything._size = lambda x: (x.shape[-2], x.shape[-1])
-        try:
-            yield
-        finally:
-            depth_anything._size = plain
 
 
 def main(arguments: list[str]) -> int:

@@ -45,20 +45,13 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def infer(self, batch: Sequence[npt.NDArray[np.float32]]) -> Sequence[npt.NDArray[np.float32]]:
-        inputs = torch.from_numpy(batch[0][None] if len(batch) == 1 else np.stack(batch))
-        outputs: npt.NDArray[np.float32] = self._forward(inputs).numpy()
-        return list(outputs)
-
-    def _forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        if len(inputs) == 1:
-            outputs: torch.Tensor = self._model(inputs)
-            return outputs
+        inputs = torch.from_numpy(np.stack(batch))
+        rows, columns = inputs.shape[2] // PATCH, inputs.shape[3] // PATCH
+        taken = self._model.pretrained(inputs)
         # The encoder's products give the same bits at any batch size, the head's convolutions do not: run one by one,
         # which costs them nothing on a CPU, an answer does not depend on who else happened to ask.
-        taken = self._model.pretrained(inputs.to(self._model.pretrained.cls_token.dtype))
-        rows, columns = inputs.shape[2] // PATCH, inputs.shape[3] // PATCH
-        heads = [self._model.depth_head([t[i : i + 1] for t in taken], rows, columns) for i in range(len(inputs))]
-        return torch.cat(heads)[:, 0].float()
+        parts = ([tokens[i : i + 1] for tokens in taken] for i in range(len(batch)))
+        return [self._model.depth_head(part, rows, columns)[0].numpy() for part in parts]
 
     def finish(self, output: npt.NDArray[np.float32], target: Target) -> tuple[float, float]:
         height, width = target.depth.shape

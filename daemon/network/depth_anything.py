@@ -59,8 +59,8 @@ ENCODERS: dict[str, EncoderConfig] = {
 
 
 def _size(x: Tensor) -> tuple[int, int]:
-    # int(): a trace hands out sizes as tensors. A traced or exported network is for one input shape anyway.
-    return int(x.shape[-2]), int(x.shape[-1])
+    # No int(): a trace hands out sizes as tensors, and records what is computed from them.
+    return x.shape[-2], x.shape[-1]
 
 
 # ---------------------------------------------------------------------------------------------- encoder (DINOv2)
@@ -170,6 +170,7 @@ class Encoder(nn.Module):
 
         Computed once per shape and kept: call it before tracing or exporting, and the graph holds it as a constant.
         """
+        rows, columns = int(rows), int(columns)  # tensors in a trace
         dtype, device = self.cls_token.dtype, self.pos_embed.device
         key = (rows, columns, dtype, device)
         kept = self._positions.get(key)
@@ -195,12 +196,13 @@ class Encoder(nn.Module):
         grid = F.interpolate(grid, scale_factor=scale, mode="bicubic", antialias=False)
         return torch.cat((positions[:, :1], grid.flatten(2).transpose(1, 2)), dim=1)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor, positions: Tensor | None = None) -> list[Tensor]:
         """(B, 3, H, W) → four tensors (B, patches, width), normalised, without the class token."""
-        height, width = _size(x)
-        tokens = self.patch_embed(x)
-        tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1)
-        tokens = tokens + self.position_embedding(height // PATCH, width // PATCH)
+        if positions is None:
+            height, width = _size(x)
+            positions = self.position_embedding(height // PATCH, width // PATCH)
+        tokens = self.patch_embed(x.to(self.cls_token.dtype))
+        tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1) + positions
         taken = []
         for index, block in enumerate(self.blocks):
             tokens = block(tokens)
@@ -297,11 +299,12 @@ class DPTHead(nn.Module):
         self.scratch = Fusion(config, metric)
 
     def forward(self, taken: list[Tensor], rows: int, columns: int) -> Tensor:
+        """Four tensors (B, rows·columns, width) → (B, H, W) float32."""
         maps = []
         for tokens, project, resize in zip(taken, self.projects, self.resize_layers, strict=True):
             grid = tokens.transpose(1, 2).reshape(tokens.shape[0], -1, rows, columns)
             maps.append(resize(project(grid)))
-        return cast(Tensor, self.scratch(maps, (rows * PATCH, columns * PATCH)))
+        return cast(Tensor, self.scratch(maps, (rows * PATCH, columns * PATCH))).squeeze(1).float()
 
 
 # --------------------------------------------------------------------------------------------------- the network
@@ -322,11 +325,13 @@ class DepthAnythingV2(nn.Module):
         self.pretrained = Encoder(config)
         self.depth_head = DPTHead(config, metric)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
         """Depth of a batch of pictures.
 
         Args:
             x: (B, 3, H, W) RGB, normalised as by `preprocess.normalise`; H and W are multiples of 14.
+            positions: what the encoder's `position_embedding` gives for H × W, which is asked if it is left out. A
+                trace with it is for any size, one without it for a single one.
 
         Returns:
             (B, H, W) float32. Metric: depth along the optical axis as a fraction 0…1 of max_depth. The factor is left
@@ -339,9 +344,7 @@ class DepthAnythingV2(nn.Module):
         height, width = _size(x)
         if height % PATCH or width % PATCH:
             raise ValueError(f"network input must be a multiple of {PATCH} on each side, got {width}×{height}")
-        taken = self.pretrained(x.to(self.pretrained.cls_token.dtype))
-        depth = self.depth_head(taken, height // PATCH, width // PATCH)
-        return cast(Tensor, depth).squeeze(1).float()
+        return cast(Tensor, self.depth_head(self.pretrained(x, positions), height // PATCH, width // PATCH))
 
     def to_half(self, dtype: torch.dtype) -> DepthAnythingV2:
         """Convert to `dtype` (float16 or bfloat16) in place, except where that would show in the depth.

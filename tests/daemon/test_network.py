@@ -229,6 +229,18 @@ def test_a_traced_network_gives_the_same_depth(small: DepthAnythingV2) -> None:
     torch.testing.assert_close(run(traced, other), run(small, other))
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+def test_a_network_traced_with_its_position_embedding_takes_any_size(small: DepthAnythingV2) -> None:
+    with torch.no_grad():
+        example = (torch.randn(1, 3, 70, 98), small.pretrained.position_embedding(5, 7).clone())
+        traced = torch.jit.trace(small, example, check_trace=False)
+    for rows, columns in ((5, 7), (7, 5), (6, 6), (11, 4)):
+        batch = torch.randn(1, 3, 14 * rows, 14 * columns)
+        with torch.inference_mode():
+            depth = traced(batch, small.pretrained.position_embedding(rows, columns))
+        torch.testing.assert_close(depth, run(small, batch))
+
+
 @pytest.mark.parametrize("warm", [True, False], ids=["position embedding ready", "not ready"])
 def test_an_exported_network_gives_the_same_depth(small: DepthAnythingV2, warm: bool) -> None:
     if warm:
