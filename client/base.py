@@ -17,6 +17,7 @@ import numpy as np
 
 from depthwire.client.connection import Connection
 from depthwire.client.core import Call, Core, Receiver
+from depthwire.client.curve import load_keys
 from depthwire.client.images import FETCH_TIMEOUT_S, JPEG_QUALITY, Encoding, ImageSource, encoded_image
 from depthwire.client.profiles import load_profile
 from depthwire.protocol import (
@@ -55,6 +56,8 @@ class ClientBase:
         self,
         endpoint: str = DEFAULT_ENDPOINT,
         *,
+        server_key: str | os.PathLike[str] | None = None,
+        client_key: str | os.PathLike[str] | None = None,
         timeout: float | None = 30.0,
         connect_timeout: float = 10.0,
         retries: int = 3,
@@ -73,6 +76,8 @@ class ClientBase:
         sent again after a lost connection or a retryable error. `encoder`, `dataset`, `model_input_size` and
         `max_depth` (metres) are used where a request names none. `encoding` ("jpeg" of `jpeg_quality`, or "png" without
         loss) is for images given as arrays. `max_pending` bounds the requests that wait at a time.
+        For a daemon with keys, `server_key` is its public key (40 characters, or its .pub file) and `client_key` the
+        .key file of this client (`depthwire keygen` makes both); then everything is encrypted.
         Raises InvalidRequestError for an argument that cannot be.
         """
         if encoding not in ("jpeg", "png"):
@@ -83,12 +88,13 @@ class ClientBase:
         self._jpeg_quality = jpeg_quality
         self._model = {"encoder": encoder, "dataset": dataset, "model_input_size": model_input_size}
         self._max_depth = max_depth
+        keys = load_keys(server_key, client_key)
         self._core = Core(
             endpoint,
             retries=retries,
             connect_timeout_s=_seconds(connect_timeout, "connect_timeout"),
         )
-        self._connection = Connection(self._core, max_pending)
+        self._connection = Connection(self._core, max_pending, keys)
         # Closes a client that was forgotten, and every client when the interpreter exits.
         self._finalizer = weakref.finalize(self, Connection.close, self._connection)
 

@@ -1,6 +1,6 @@
 """`depthwire`, the client's command: the group with its common options, `health`, and how errors end a command.
 
-The other commands are in cli_depth and cli_models; exit codes and the JSON form of errors in cli_session.
+The other commands are in cli_depth, cli_models and cli_keys; exit codes and the JSON form of errors in cli_session.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ import click
 
 from depthwire.client.base import DEFAULT_ENDPOINT
 from depthwire.client.cli_depth import depth, pc
+from depthwire.client.cli_keys import keygen
 from depthwire.client.cli_models import models
 from depthwire.client.cli_session import (
     EXIT_CODES,
     HEALTH_TIMEOUT_S,
     Exit,
+    Key,
     Session,
     fault_of,
     print_json,
     say,
 )
+from depthwire.client.cli_watch import span, watch
 from depthwire.client.pictures import PicturesUnavailableError
 from depthwire.client.results import Health
 from depthwire.protocol import DepthwireError
@@ -68,20 +71,54 @@ class Commands(click.Group):
     metavar="SECONDS",
     help="How long one answer may take.  [default: the profile's, or 10 for health and 300 for images]",
 )
+@click.option(
+    "--server-key",
+    envvar="DEPTHWIRE_SERVER_KEY",
+    show_envvar=True,
+    metavar="KEY",
+    help="Public key of a daemon with keys: 40 characters, or its .pub file.",
+)
+@click.option(
+    "--client-key",
+    envvar="DEPTHWIRE_CLIENT_KEY",
+    show_envvar=True,
+    metavar="FILE",
+    help="Your own .key file, for a daemon with keys (see keygen).",
+)
 @click.version_option(package_name="depthwire")
 @click.pass_context
-def main(context: click.Context, endpoint: str, profile: str | None, timeout: float | None) -> None:
+def main(
+    context: click.Context,
+    endpoint: str,
+    profile: str | None,
+    timeout: float | None,
+    server_key: str | None,
+    client_key: str | None,
+) -> None:
     """Metric depth and point clouds from a depthwired daemon."""
     given = context.get_parameter_source("endpoint") is click.core.ParameterSource.COMMANDLINE
-    context.obj = Session(endpoint, given, profile, timeout)
+    context.obj = Session(endpoint, given, profile, timeout, _key(context, "server_key"), _key(context, "client_key"))
 
 
 @main.command(epilog=EXIT_CODES)
 @click.option("--ready", is_flag=True, help="End with exit code 4 unless the daemon is ready for images.")
 @click.option("--json", "as_json", is_flag=True, help="Print the daemon's report as one JSON object.")
+@click.option("--watch", "watching", is_flag=True, help="Go on until Ctrl-C: rates, latencies, queue, models, workers.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch, from one look to the next.",
+)
 @click.pass_obj
-def health(session: Session, ready: bool, as_json: bool) -> int:
+def health(session: Session, ready: bool, as_json: bool, watching: bool, interval: float) -> int:
     """Say how the daemon is: state, device, models, queue, limits."""
+    if watching:
+        if ready:
+            raise click.UsageError("--ready asks once and --watch never ends: leave one of them out")
+        return watch(session, interval, as_json)
     with session.open_client(HEALTH_TIMEOUT_S) as client:
         report = client.health()
         endpoint = client.endpoint
@@ -96,6 +133,14 @@ def health(session: Session, ready: bool, as_json: bool) -> int:
 main.add_command(depth)
 main.add_command(pc)
 main.add_command(models)
+main.add_command(keygen)
+
+
+def _key(context: click.Context, name: str) -> Key | None:
+    """A key as it was given, and whether on the command line. An empty variable says nothing."""
+    if not context.params[name]:
+        return None
+    return Key(context.params[name], context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE)
 
 
 def health_lines(report: Health, endpoint: str) -> list[str]:
@@ -115,7 +160,8 @@ def health_lines(report: Health, endpoint: str) -> list[str]:
     lines = [
         f"depthwired {known(report, 'version')} at {endpoint}: {known(report, 'status')}"
         + ("" if report.get("ready") else ", not ready for images yet"),
-        f"  running    {_span(report.get('uptime_s'))}, protocol {known(report, 'protocol')}",
+        *(f"  problem    {problem}" for problem in report.get("problems") or []),
+        f"  running    for {span(report.get('uptime_s'))}, protocol {known(report, 'protocol')}",
         f"  engine     {known(report, 'engine')} on {known(report, 'device')}, {known(report, 'precision')}, "
         f"up to {known(report, 'max_batch')} images a batch",
         f"  model      {known(report, 'default_model')} where none is named",
@@ -140,17 +186,6 @@ def _mebibytes(fields: Any, name: str) -> str:
 def _millions(fields: Any, name: str) -> str:
     value = fields.get(name) if isinstance(fields, dict) else None
     return f"{value / 1e6:.4g}" if isinstance(value, (int, float)) else "?"
-
-
-def _span(seconds: Any) -> str:
-    if not isinstance(seconds, (int, float)):
-        return "for an unknown time"
-    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
-    if days:
-        return f"for {days} d {hours % 24} h"
-    if hours:
-        return f"for {hours} h {minutes % 60} min"
-    return f"for {minutes} min {int(seconds % 60)} s"
 
 
 if __name__ == "__main__":

@@ -107,6 +107,14 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 @dataclass(frozen=True)
+class Key:
+    """--server-key or --client-key, and whether it stood on the command line rather than in a variable."""
+
+    value: str
+    is_flag: bool
+
+
+@dataclass(frozen=True)
 class Session:
     """The options before the command's name: which daemon, and how long an answer may take (seconds)."""
 
@@ -114,6 +122,8 @@ class Session:
     endpoint_given: bool
     profile: str | None
     timeout: float | None
+    server_key: Key | None = None
+    client_key: Key | None = None
 
     def open_client(self, default_timeout: float, model: dict[str, Any] | None = None) -> DepthClient:
         """A client for the daemon that was asked for: flags go before the profile, the profile before the rest.
@@ -127,6 +137,7 @@ class Session:
                 settings |= load_profile(self.profile)
                 if self.endpoint_given:
                     settings["endpoint"] = self.endpoint
+            settings |= self._keys(settings)
             if self.timeout is not None:
                 settings["timeout"] = self.timeout
             model = model or {}
@@ -141,6 +152,19 @@ class Session:
             return DepthClient(**settings)
         except (ProfileError, InvalidRequestError) as error:
             raise CommandError(replace(fault_of(error), exit_code=Exit.USAGE)) from None
+
+    def _keys(self, settings: dict[str, Any]) -> dict[str, str]:
+        """The keys that go before those in `settings`, or that fill a gap there."""
+        server, client = self.server_key, self.client_key
+        keys = {}
+        # A variable's server key belongs to the variable's endpoint, not to a profile's.
+        if server is not None and (server.is_flag or self.profile is None):
+            keys["server_key"] = server.value
+        # A variable's client key is who this person is: used with every daemon that has keys, and with no other.
+        is_wanted = "server_key" in settings | keys and "client_key" not in settings
+        if client is not None and (client.is_flag or is_wanted):
+            keys["client_key"] = client.value
+        return keys
 
 
 def model_settings(
@@ -171,6 +195,8 @@ def _exit_code(error: DepthwireError) -> Exit:
 
 
 def _advice(error: DepthwireError) -> str:
+    if isinstance(error, ConnectionLostError) and error.field is not None:
+        return ". Keys are named with --server-key and --client-key, or in a profile"
     if isinstance(error, ConnectionLostError):
         return " Start it with `depthwired`, or name another with --endpoint or --profile"
     if isinstance(error, InvalidRequestError) and error.field == "endpoint":

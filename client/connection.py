@@ -6,6 +6,7 @@ pair, and never wakes without a reason.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -16,6 +17,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from depthwire.client.core import Call, ClientClosedError, Core
+from depthwire.client.curve import CurveKeys
 from depthwire.protocol import DepthwireError, InternalError, InvalidRequestError, OverloadedError
 
 log = logging.getLogger("depthwire.client")
@@ -33,10 +35,21 @@ HEARTBEAT_TIMEOUT_MS = 60_000
 ZERO_COPY_BYTES = 256 * 1024
 """Below this, copying an image costs less than the helper thread that a zero-copy send wakes."""
 CLOSE_TIMEOUT_S = 5.0
+REFUSED_RETRY_S = 1.0
+"""How soon a daemon that refused the handshake is asked again: its operator may just have let this client in."""
+
+_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
+_FAILURES = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the daemon there does not accept this client's key",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what listens there does not agree with this client on encryption",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "what listens there ends the connection before it is made",
+}
+"""What a failed handshake means. The last is what a daemon with keys does to a client without, or with a wrong
+server_key; and also one that is just ending."""
 
 
-def configure_socket(socket: zmq.Socket[bytes]) -> None:
-    """Everything set before connect. The place where CURVE keys will go."""
+def configure_socket(socket: zmq.Socket[bytes], endpoint: str = "", keys: CurveKeys | None = None) -> None:
+    """Everything set before connect."""
     socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a daemon that is not there and sent when it is too late
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
@@ -48,16 +61,24 @@ def configure_socket(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.RCVHWM, RECEIVE_HWM)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_REPLY_FRAME_BYTES)
     socket.copy_threshold = ZERO_COPY_BYTES
+    if "[" in endpoint:  # tcp://[::1]:5555; set for all, it would turn host names into addresses nobody listens on
+        socket.setsockopt(zmq.IPV6, 1)
+    if keys is not None:
+        socket.curve_serverkey = keys.server_public
+        socket.curve_publickey = keys.public
+        socket.curve_secretkey = keys.secret
 
 
 class Connection:
-    """A connected DEALER socket and its thread; open from construction to `close`.
+    """A connected DEALER socket and its thread; open from construction to `close`. Encrypted where there are keys.
 
     Raises InvalidRequestError for an endpoint that ZeroMQ does not understand.
     """
 
-    def __init__(self, core: Core, max_pending: int) -> None:
+    def __init__(self, core: Core, max_pending: int, keys: CurveKeys | None = None) -> None:
         self._core = core
+        self._has_keys = keys is not None
+        self._connect_again_at = math.inf
         self._max_pending = max_pending
         self._pid = os.getpid()
         # Reentrant: the garbage collector may run the client's finaliser, hence close(), while this thread holds it.
@@ -70,8 +91,8 @@ class Connection:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             self._socket = self._context.socket(zmq.DEALER)
-            configure_socket(self._socket)
-            self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+            configure_socket(self._socket, core.endpoint, keys)
+            self._monitor = self._socket.get_monitor_socket(_EVENTS | sum(_FAILURES))
             self._wake_in = self._context.socket(zmq.PAIR)
             self._wake_out = self._context.socket(zmq.PAIR)
             self._wake_in.bind("inproc://wake")
@@ -157,8 +178,8 @@ class Connection:
 
     def _wait(self) -> None:
         """Sleep until something happens, and take it in."""
-        due = self._core.next_deadline()
-        timeout_ms = None if due is None else max(0, math.ceil((due - self._core.clock()) * 1000))
+        due = min(self._core.next_deadline() or math.inf, self._connect_again_at)
+        timeout_ms = None if due == math.inf else max(0, math.ceil((due - self._core.clock()) * 1000))
         ready = dict(self._poller.poll(timeout_ms))
         if self._monitor in ready:
             self._read_monitor()
@@ -166,6 +187,8 @@ class Connection:
             self._receive()
         if self._wake_in in ready:
             self._read_inbox()
+        if self._core.clock() >= self._connect_again_at:
+            self._connect_again()
         self._core.on_time()
 
     def _read_monitor(self) -> None:
@@ -176,6 +199,26 @@ class Connection:
             elif event == zmq.EVENT_DISCONNECTED:
                 self._receive()  # answers that made it before the end count
                 self._core.on_disconnected()
+            elif event == zmq.EVENT_CLOSED:  # a try to connect found nobody
+                self._core.on_refused("")
+            else:
+                self._on_failed_handshake(event)
+
+    def _on_failed_handshake(self, event: int) -> None:
+        reason = _FAILURES[zmq.Event(event)]
+        if not self._has_keys and event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            reason += "; if it is a depthwired with keys, server_key and client_key are wanted"
+        elif self._has_keys and event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            reason += "; see that server_key is its public key, and that it was started with --curve-key"
+        self._core.on_refused(reason)
+        if event != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:  # after these two ZeroMQ tries no more by itself
+            self._connect_again_at = self._core.clock() + REFUSED_RETRY_S
+
+    def _connect_again(self) -> None:
+        self._connect_again_at = math.inf
+        with contextlib.suppress(zmq.ZMQError):  # ZeroMQ may have forgotten it already
+            self._socket.disconnect(self._core.endpoint)
+        self._socket.connect(self._core.endpoint)
 
     def _receive(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from depthwire.protocol import DepthwireError
+from depthwire.protocol.keys import is_key
 
 
 class ProfileError(DepthwireError):
@@ -39,7 +40,9 @@ def load_profile(name: str, path: str | os.PathLike[str] | None = None) -> dict[
         profiles:
           lab: {endpoint: tcp://gpu:5555, model: vits_hypersim_518, timeout: 5.0}
     with, beside `endpoint`: `model`, or `encoder`, `dataset` and `model_input_size`; `max_depth` (metres), `timeout`
-    and `connect_timeout` (seconds), `retries`. `timeout: null` waits without end.
+    and `connect_timeout` (seconds), `retries`. `timeout: null` waits without end. For a daemon with keys, `server_key`
+    (its public key as text, or its .pub file) and `client_key` (this client's .key file); paths may begin with ~ and
+    are relative to the profiles file's folder.
     Raises ProfileError, which lists the profiles there are and where they were looked for.
     """
     file = default_path() if path is None else Path(path).expanduser()
@@ -63,6 +66,9 @@ def load_profile(name: str, path: str | os.PathLike[str] | None = None) -> dict[
         if not holds(value):
             raise problem(f"{key} is {value!r}; it must be {expected}")
         settings[key] = value
+    for key in ("server_key", "client_key"):
+        if key in settings and not (key == "server_key" and is_key(settings[key])):
+            settings[key] = str(file.parent / Path(settings[key]).expanduser())
     if "endpoint" not in settings:
         raise problem("endpoint is missing")
     if "model" in settings:
@@ -116,6 +122,8 @@ def _is_positive(value: object) -> bool:
 
 _CHECKS: dict[Any, tuple[str, Callable[[object], bool]]] = {
     "endpoint": ("text like tcp://host:5555", _is_text),
+    "server_key": ("the daemon's public key, or its .pub file", _is_text),
+    "client_key": ("this client's .key file", _is_text),
     "model": ("text like vits_hypersim_518", _is_text),
     "encoder": ("text like vits", _is_text),
     "dataset": ("text like hypersim", _is_text),

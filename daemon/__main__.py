@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from depthwire.daemon.catalogue import InvalidInputSize, UnknownModel
-from depthwire.daemon.config import config_options, from_options
+from depthwire.daemon.config import InvalidSettings, config_options, from_options
 from depthwire.daemon.logs import set_up_logging
 
 log = logging.getLogger("depthwire")
@@ -32,7 +32,7 @@ def main(**options: Any) -> None:
         front = Front(config)
     except (UnknownModel, InvalidInputSize) as error:
         raise click.UsageError(f"--model or --preload: {error}") from None
-    except OSError as error:
+    except (OSError, InvalidSettings) as error:
         raise click.ClickException(str(error)) from None
     front.announce()
     sys.exit(front.run())

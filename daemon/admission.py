@@ -7,7 +7,6 @@ catalogue, requests that a model cannot answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from depthwire.daemon import catalogue, checkpoints
 from depthwire.daemon.catalogue import Checkpoint, ModelKey
@@ -104,7 +103,8 @@ class Admission:
             ticket=ticket,
             client=client,
             envelope=envelope,
-            request=replace(request, image=None),  # `image` below is let go of earlier than the request
+            # What answering needs: `image` below is let go of earlier than the request, the rest is looked at here.
+            request=Request(request.id, request.op, stream=request.stream, meta=request.meta),
             checkpoint=checkpoint,
             model=str(key),
             image=image,
@@ -123,6 +123,8 @@ class Admission:
         """The model of a request, what it leaves open taken from the default model where that fits."""
         default = self.default_model
         encoder, dataset, size = request.encoder, request.dataset, request.model_input_size
+        if encoder is None and dataset is None and size is None:
+            return default
         if encoder is None and dataset is None:
             encoder, dataset = default.encoder, default.dataset
             size = size or default.size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from depthwire.daemon.geometry import PATCH
 
@@ -60,7 +61,11 @@ class Checkpoint:
     note: str = ""
     """What a user should know before relying on it."""
 
-    @property
+    def __hash__(self) -> int:
+        # It is part of the key that requests are queued by; hashing all fields for each look-up would cost more.
+        return hash(self.file_name)
+
+    @cached_property
     def name(self) -> str:
         """`encoder_dataset`: what identifies the weights."""
         return f"{self.encoder}_{self.dataset}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,34 @@ from typing import Any
 
 import click
 import yaml
+
+
+class InvalidSettings(ValueError):
+    """Settings that are each right but not together, or not on this machine; the text says what to do."""
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`, `[IPV6]:PORT` or `:PORT`, which means the loopback interface.
+
+    Raises ValueError.
+    """
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]\s]*)):([0-9]{1,5})", text)
+    if match is None or int(match[3]) > 65535:
+        raise ValueError(f"{text!r} is not an address; write HOST:PORT, or :PORT for the loopback interface")
+    return match[1] or match[2] or "127.0.0.1", int(match[3])
+
+
+class _Address(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in new releases of click only
+    """What `parse_address` can read, as it was written."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            parse_address(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        return str(value)
 
 
 def _setting(default: Any, text: str, **option: Any) -> Any:
@@ -33,6 +62,21 @@ class Config:
         multiple=True,
         metavar="ENDPOINT",
     )
+    insecure: bool = _setting(
+        False,
+        "Listen where other machines or users can connect, without keys: whoever can reach it may use it.",
+        is_flag=True,
+    )
+    curve_key: Path | None = _setting(
+        None,
+        "The daemon's own .key file (`depthwire keygen`); every endpoint then speaks CURVE and nothing else.",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    )
+    authorized_clients: Path | None = _setting(
+        None,
+        "Folder with the .pub files of those who may use the daemon; read again whenever it changes.",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+    )
     device: str = _setting(
         "auto",
         "auto (a worker for each CUDA device, or one on the CPU), cpu, cuda:1, or a list as cuda:0,cuda:1.",
@@ -45,7 +89,7 @@ class Config:
     )
     precision: str = _setting(
         "auto",
-        "Of the arithmetic; auto takes float16 on CUDA, and on the CPU bfloat16 where it computes in that, else float32.",
+        "Of the arithmetic; auto: float16 on CUDA, on the CPU bfloat16 where it computes in that, else float32.",
         type=click.Choice(["auto", "float32", "float16", "bfloat16"]),
     )
     checkpoints: Path | None = _setting(
@@ -95,7 +139,16 @@ class Config:
     start_timeout_s: float = _setting(120.0, "A worker that needs longer to start is replaced.", min=1)
     silence_timeout_s: float = _setting(10.0, "A worker that answers no ping for this long is replaced.", min=0.1)
     batch_timeout_s: float = _setting(120.0, "A worker that needs longer for one batch is replaced.", min=0.1)
+    probe_interval_s: float = _setting(
+        30.0, "A worker without work for this long runs a tiny picture, to show that it still can.", min=0.1
+    )
     drain_timeout_s: float = _setting(60.0, "On SIGTERM, the longest wait for requests already admitted.", min=0)
+    metrics: str | None = _setting(
+        None,
+        "Serve Prometheus metrics over HTTP there, :PORT for the loopback interface. Default: not at all.",
+        type=_Address(),
+        metavar="[HOST]:PORT",
+    )
     log_level: str = _setting(
         "info", "debug logs a line a request.", type=click.Choice(["debug", "info", "warning", "error"])
     )

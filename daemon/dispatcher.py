@@ -17,7 +17,9 @@ from depthwire.daemon.catalogue import Checkpoint
 from depthwire.daemon.config import Config
 from depthwire.daemon.cores import usable_cores
 from depthwire.daemon.devices import worker_devices
+from depthwire.daemon.metrics import Metrics
 from depthwire.daemon.outbox import Outbox
+from depthwire.daemon.prober import Prober, is_probe
 from depthwire.daemon.residency import Bucket, State
 from depthwire.daemon.scheduler import Pending, Scheduler
 from depthwire.daemon.supervisor import Patience, Supervisor, WorkerLink, WorkerState
@@ -47,6 +49,8 @@ class Dispatcher:
         clock: Callable[[], float],
         deliver: Callable[[Pending, jobs.Done], None],
         refuse: Callable[[Pending, DepthwireError], None],
+        default: Checkpoint,
+        metrics: Metrics,
     ) -> None:
         self.failure: str | None = None
         """Why no worker can ever start, if that is so."""
@@ -57,21 +61,35 @@ class Dispatcher:
         self._clock = clock
         self._deliver = deliver
         self._refuse = refuse
+        self._metrics = metrics
         patience = Patience(config.start_timeout_s, 1.0, config.silence_timeout_s, config.batch_timeout_s)
         self.supervisor = Supervisor(_worker_options(config), arena.fd, patience, self._on_death)
         keys = [catalogue.parse_model_key(name) for name in config.preload]
         self._preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
+        self._prober = Prober(default, config.probe_interval_s, arena, self._load, self._warm, self._hand_over)
         self._watched: dict[int, WorkerLink] = {}
+        self._starts_wake = False
+        """Whether the poller watches for batches that start."""
         self._watch_at = 0.0
         self._changes_seen = -1
 
     def watch(self, poller: select.epoll, now: float) -> None:
         """Start, ping and replace workers, and have the poller watch exactly those that there are."""
+        # A batch that starts makes room for what waits. Where nothing does, waking for it would cost a turn a batch.
+        starts_wake = self._scheduler.waiting > 0
+        if starts_wake != self._starts_wake:
+            self._starts_wake = starts_wake
+            for link in self._watched.values():
+                if link.state is not WorkerState.DEAD:
+                    poller.modify(link.starts_fileno, self._starts_mask)
         changed = self.supervisor.changes != self._changes_seen
         if now < self._watch_at and not changed:
             return
         self._watch_at = now + _WATCH_INTERVAL_S
+        self.hear_starts()  # how long a batch has run is what the supervisor judges by
         self.supervisor.tick(now)
+        for link in self.supervisor.ready:
+            self._prober.turn(link, now)
         self._changes_seen = self.supervisor.changes
         current = {link.fileno(): link for link in self.supervisor.links if link is not None}
         for descriptor, link in self._watched.items():
@@ -81,7 +99,12 @@ class Dispatcher:
         for descriptor, link in current.items():
             if self._watched.get(descriptor) is not link:
                 poller.register(descriptor, select.EPOLLIN)
+                poller.register(link.starts_fileno, self._starts_mask)
         self._watched = current
+
+    @property
+    def _starts_mask(self) -> int:
+        return select.EPOLLIN if self._starts_wake else 0
 
     def turn(self, readable: set[int]) -> None:
         """Hear the workers whose descriptors are readable, then give waiting requests to those that have room."""
@@ -90,7 +113,16 @@ class Dispatcher:
                 self._hear(link)
             if link.has_outgoing:
                 link.flush()
-        self._dispatch()
+        if self._scheduler.waiting:
+            self.hear_starts()
+            self._dispatch()
+
+    def hear_starts(self) -> None:
+        """Take note of the batches that have started. Nobody wakes for them: who needs to know asks."""
+        for link in self._watched.values():
+            if link.state is WorkerState.READY:
+                for started in link.receive_starts():
+                    self._on_started(link, started)
 
     def abandon(self, pending: Pending) -> None:
         """Nobody waits for this request any more: never run it, or let its worker stop where it is."""
@@ -113,19 +145,19 @@ class Dispatcher:
                     pending = self._take_back(link, ticket)
                     if pending is not None and not pending.answered:
                         self._refuse(pending, DeadlineExceededError("timeout_ms passed before it could run"))
-                case jobs.Started(tickets):
-                    link.batch_started, link.running = now, set(tickets)
-                    for ticket in tickets:
-                        link.in_flight[ticket].started = True
-                        link.staged -= 1
+                case jobs.Started() as started:
+                    self._on_started(link, started)
                 case jobs.Hello() as hello:
                     self._on_hello(link, hello)
                 case jobs.Loaded(encoder, dataset, size_bytes):
                     checkpoint = catalogue.lookup(encoder, dataset)
                     link.residency.set(checkpoint, State.READY, size_bytes, now)
+                    self._metrics.note(self._metrics.loads, checkpoint.name)
+                    self._prober.turn(link, now)
                     log.info("%s loaded, %.0f MB", checkpoint.name, size_bytes / 1e6)
                 case jobs.Warmed(encoder, dataset, height, width):
                     link.residency.set_shape(_bucket(encoder, dataset, height, width), State.READY, now)
+                    self._prober.turn(link, now)
                 case jobs.WarmFailed(encoder, dataset, height, width, text):
                     self._on_warm_failed(link, _bucket(encoder, dataset, height, width), text)
                 case jobs.LoadFailed(encoder, dataset, code, text):
@@ -148,23 +180,42 @@ class Dispatcher:
         )
         for checkpoint in self._preload:
             self._load(link, checkpoint)
+        self._prober.turn(link, self._clock())
+
+    def _on_started(self, link: WorkerLink, started: jobs.Started) -> None:
+        link.batch_started, link.running = self._clock(), set(started.tickets)
+        for ticket in started.tickets:
+            link.in_flight[ticket].started = True
+            link.staged -= 1
+        if size := len(started.tickets) - sum(map(is_probe, started.tickets)):
+            self._metrics.batch_sizes.observe(size)
 
     def _on_done(self, link: WorkerLink, done: jobs.Done) -> None:
         pending = link.in_flight[done.ticket]
-        self._scheduler.note_service(1e-3 * done.infer_ms / done.batch_size)
+        link.proof.succeeded(self._clock())
+        if not is_probe(done.ticket):  # it is much smaller than what clients send
+            self._scheduler.note_service(1e-3 * done.infer_ms / done.batch_size)
         if not pending.answered:
             self._deliver(pending, done)
         self._take_back(link, done.ticket)
 
     def _on_failed(self, link: WorkerLink, failed: jobs.Failed) -> None:
         pending = self._take_back(link, failed.ticket)
+        if failed.code == InternalError.code:
+            self._note_failure(link)
         if pending is not None and not pending.answered:
             error_class = ERROR_CLASSES.get(failed.code, InternalError)
             field = "image" if failed.code == "BAD_IMAGE" else None
             self._refuse(pending, error_class(failed.message, field=field, retryable=failed.retryable))
 
+    def _note_failure(self, link: WorkerLink) -> None:
+        """A worker's engine failed, through no fault of a picture that could be named."""
+        link.proof.failed(self._clock())
+        self._metrics.engine_failures += 1
+
     def _on_load_failed(self, link: WorkerLink, checkpoint: Checkpoint, code: str, text: str) -> None:
         link.residency.set(checkpoint, State.FAILED, 0, self._clock())
+        self._metrics.note(self._metrics.load_failures, checkpoint.name)
         if any(other.residency.get(checkpoint) is not None and other is not link for other in self.supervisor.ready):
             return  # another worker may still manage
         for pending in self._scheduler.waiting_for(checkpoint):
@@ -172,6 +223,7 @@ class Dispatcher:
 
     def _on_warm_failed(self, link: WorkerLink, bucket: Bucket, text: str) -> None:
         link.residency.set_shape(bucket, State.FAILED, self._clock())
+        self._note_failure(link)
         for pending in self._scheduler.waiting_for(bucket.checkpoint, bucket.size):
             self._refuse(pending, InternalError(f"{pending.model} cannot run at this image's shape: {text}"))
 
@@ -203,6 +255,9 @@ class Dispatcher:
             link.staged -= 1
         link.residency.end(pending.bucket)
         self._free_blocks(pending)
+        if is_probe(ticket):
+            link.proof.probing_since = None
+            self._metrics.probes += 1
         return pending
 
     def _free_blocks(self, pending: Pending) -> None:
@@ -227,6 +282,7 @@ class Dispatcher:
         for old in evicted:
             log.info("%s unloaded to make room for %s", old.name, checkpoint.name)
             link.send(jobs.Unload(old.encoder, old.dataset))
+            self._metrics.note(self._metrics.evictions, old.name)
         link.residency.set(checkpoint, State.LOADING, checkpoint.size_bytes, now)
         log.info("loading %s (weights under %s): %s", checkpoint.name, checkpoint.licence, checkpoint.note)
         link.send(jobs.Load(checkpoint.encoder, checkpoint.dataset))
@@ -256,7 +312,10 @@ class Dispatcher:
             link.load_waits_since = None if all(loaded) else link.load_waits_since or self._clock()
             for head in heads:
                 self._warm(link, head.bucket)
-        while links := [link for link in self.supervisor.ready if self._has_room(link)]:
+        while self._scheduler.waiting:
+            links = [link for link in self.supervisor.ready if self._has_room(link)]
+            if not links:
+                return
             held_back = self._outbox.slow_clients
             pending = self._scheduler.next_ready([link.residency for link in links], held_back)
             if pending is None:
@@ -270,6 +329,8 @@ class Dispatcher:
 
     def _has_room(self, link: WorkerLink) -> bool:
         assert link.hello is not None
+        if not link.proof.is_concluded:
+            return False  # a new worker runs its probe first: soon over, and then `health` can say what it is worth
         if any(pending.attempts for pending in link.in_flight.values()):
             return False
         now = self._clock()
@@ -290,14 +351,19 @@ class Dispatcher:
             self._outbox.release(result_block)
             return False
         self._scheduler.take(pending)
-        self._arena.write(image_block, pending.image)
-        pending.image_block, pending.result_block, pending.worker = image_block, result_block, link.slot
+        pending.image_block, pending.result_block = image_block, result_block
+        if not self._hand_over(link, pending):
+            self.supervisor.bury(link, "does not take its work", self._clock())
+        return True
+
+    def _hand_over(self, link: WorkerLink, pending: Pending) -> bool:
+        """Give a request, whose memory is reserved, to a worker; False if the worker is gone."""
+        self._arena.write(pending.image_block, pending.image)
+        pending.worker = link.slot
         link.in_flight[pending.ticket] = pending
         link.staged += 1
         link.residency.begin(pending.bucket, pending.model, self._clock())
-        if not link.send(_job(pending)):
-            self.supervisor.bury(link, "does not take its work", self._clock())
-        return True
+        return link.send(_job(pending))
 
 
 def _bucket(encoder: str, dataset: str, height: int, width: int) -> Bucket:

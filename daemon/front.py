@@ -15,18 +15,25 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import zmq
 
 from depthwire.daemon import catalogue, jobs
 from depthwire.daemon.admission import Admission
 from depthwire.daemon.arena import Arena
+from depthwire.daemon.authenticator import demand_keys, make_authenticator
 from depthwire.daemon.config import Config
 from depthwire.daemon.dispatcher import Dispatcher
+from depthwire.daemon.endpoints import Listener, check_endpoints
+from depthwire.daemon.exposition import serve_metrics
 from depthwire.daemon.health import health_report
+from depthwire.daemon.metrics import NO_MODEL, Metrics
 from depthwire.daemon.outbox import Outbox
 from depthwire.daemon.presence import Presence
+from depthwire.daemon.readiness import Limits, Readiness, assess
 from depthwire.daemon.scheduler import Client, Pending, QueueLimits, Scheduler
+from depthwire.daemon.service_manager import ServiceManager
 from depthwire.protocol import (
     CancelledError,
     DeadlineExceededError,
@@ -49,46 +56,81 @@ request_log = logging.getLogger("depthwire.request")
 _TURN_MESSAGES = 128
 """Requests read before workers and timers get their turn again."""
 
+_READABLE = int(zmq.POLLIN)
+"""A plain number: what the enumeration's own `&` does takes longer than asking ZeroMQ."""
+
 _TICK_S = 0.25
 """The longest the front sleeps, and so the latest it notices that a worker is silent."""
 
 
 class Front:
     def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
-        """Bind the sockets. Raises OSError if an endpoint cannot be bound, UnknownModel for a model that is not one."""
+        """Bind the sockets.
+
+        Raises OSError if an endpoint cannot be bound, InvalidSettings if it must not be, UnknownModel for a model that
+        is not one.
+        """
+        check_endpoints(config.bind, has_keys=config.curve_key is not None, insecure=config.insecure)
         self.config = config
         self.clock = clock
         self.started_at = clock()
         self.draining = False
-        self.requests_dropped = 0
-        """Admitted requests that nobody was left to answer."""
+        self.metrics = Metrics()
         self.arena = Arena(config.arena_mb * 2**20)
         self.admission = Admission(config, self.arena.size)
         self.scheduler = Scheduler(
             QueueLimits(config.max_waiting, config.max_waiting_mb * 2**20, config.max_in_flight_per_client)
         )
         self._context = zmq.Context()
-        self._router = _bind(self._context, config)
+        self._poller = select.epoll()
+        self.authenticator = make_authenticator(config, self._context, self._poller)
+        self._router = _router(self._context, config)
+        if config.curve_key is not None:
+            self._public_key = demand_keys(self._router, config.curve_key)
+        self._listener = Listener(self._router)
+        self._listener.bind_all(config.bind)
         self._presence = Presence(self._router)
         self._outbox = Outbox(
             self._router, self.arena, config.max_unsent_mb_per_client * 2**20, config.stall_timeout_s, clock
         )
         self._dispatcher = Dispatcher(
-            config, self.arena, self.scheduler, self._outbox, clock, self._deliver, self._refuse
+            config,
+            self.arena,
+            self.scheduler,
+            self._outbox,
+            clock,
+            self._deliver,
+            self._refuse,
+            catalogue.lookup(self.admission.default_model.encoder, self.admission.default_model.dataset),
+            self.metrics,
         )
         self.supervisor = self._dispatcher.supervisor
+        self.proof_limits = Limits.of(config.probe_interval_s, config.silence_timeout_s, config.start_timeout_s)
+        self._service_manager = ServiceManager.from_environment(self.supervisor, self.proof_limits, self.readiness)
+        self.turned_at = self.started_at
+        """When the loop last came round, for whoever watches it from another thread."""
+        self._metrics_server = serve_metrics(self, config.metrics) if config.metrics else None
         self._tickets = 0
         self._signals, self._signal_writer = socket.socketpair()
         self._signals.setblocking(False)
         self._signal_writer.setblocking(False)
-        self._poller = select.epoll()
-        for source in (self._router, self._presence.monitor, self.arena.wake_fd, self._signals):
-            self._poller.register(source if isinstance(source, int) else source.fileno(), select.EPOLLIN)
+        self._router_fileno, self._monitor_fileno = self._router.fileno(), self._presence.monitor.fileno()
+        self._signals_fileno = self._signals.fileno()
+        for source in (self._router_fileno, self._monitor_fileno, self.arena.wake_fd, self._signals_fileno):
+            self._poller.register(source, select.EPOLLIN)
 
     @property
     def endpoints(self) -> list[str]:
         """Where it listens, with the port that was chosen where the configuration said `*` or 0."""
-        return [*self.config.bind[:-1], self._router.getsockopt_string(zmq.LAST_ENDPOINT)]
+        return self._listener.endpoints
+
+    def readiness(self) -> Readiness:
+        """What the daemon is worth at this moment. Any thread may ask."""
+        state = assess(self.supervisor, self.proof_limits, self.clock(), self.draining)
+        if self.authenticator is None or self.authenticator.is_alive or self.draining:
+            return state
+        problems = [*state.problems, "the authenticator has failed, so nobody new gets in"]
+        return replace(state, status="degraded", ready=False, degraded=True, problems=problems)
 
     def announce(self) -> None:
         """The start-up lines: where it listens, what it will run on, which model answers by default."""
@@ -101,6 +143,11 @@ class Front:
             model,
             ", ".join(config.preload) or "nothing",
         )
+        if self.authenticator is not None:
+            allowed = self.authenticator.allowed
+            log.info("public key %s; %d clients authorized by %s", self._public_key, len(allowed.names), allowed.folder)
+        if self._metrics_server is not None:
+            log.info("metrics at %s", self._metrics_server.url)
         checkpoint = catalogue.lookup(model.encoder, model.dataset)
         if checkpoint.builtin:
             log.warning("%s answers by default: %s", model, checkpoint.note)
@@ -121,40 +168,59 @@ class Front:
 
     def _turn(self) -> None:
         """Wait for something to happen, then do all that it makes possible."""
-        now = self.clock()
+        self.turned_at = now = self.clock()
         self._dispatcher.watch(self._poller, now)
+        self._service_manager.turn(now)
         self.arena.wake_wanted = self.scheduler.waiting > 0
         # A ZeroMQ descriptor tells of changes only, so what is there already must be asked for before going to sleep.
-        is_busy = self._has_requests() or self.arena.has_died
+        has_requests = self._has_requests()
+        is_busy = self._serve_handshakes(now) or has_requests or (self.arena.wake_wanted and self.arena.has_died)
         wait_s = 0.0 if is_busy else min(_TICK_S, max(0.0, self.scheduler.next_deadline() - now))
         readable = {descriptor for descriptor, _ in self._poller.poll(math.ceil(1e3 * wait_s) / 1e3)}
-        if self._signals.fileno() in readable:
+        if self._signals_fileno in readable:
             with contextlib.suppress(BlockingIOError):
                 self._signals.recv(4096)
         self._outbox.collect()
-        self._read_requests()
-        for client in self._presence.departed():
-            self._forget_client(client, "went away")
+        if has_requests or self._router_fileno in readable:
+            self._read_requests()
+        for client in self._presence.departed(self._monitor_fileno in readable):
+            self._forget_client(client, "gone", "went away")
+            self.metrics.names.pop(client, None)
         for client in self._outbox.stalled():
-            self._forget_client(client, f"has read nothing for {self.config.stall_timeout_s:g} s")
+            self._forget_client(client, "stalled", f"has read nothing for {self.config.stall_timeout_s:g} s")
         for late in self.scheduler.expired(self.clock()):
             waited_ms = 1e3 * (self.clock() - late.arrived)
             self._refuse(late, DeadlineExceededError(f"no answer within timeout_ms; waited {waited_ms:.0f} ms"))
         self._dispatcher.turn(readable)
 
+    def _serve_handshakes(self, now: float) -> bool:
+        """Let in who may come in; whether more wait already."""
+        if self.authenticator is None:
+            return False
+        self.authenticator.serve(now)
+        return self.authenticator.is_busy
+
     def _on_signal(self, number: int, _: object) -> None:
         if not self.draining:
             log.info("%s: draining, %d requests to answer", signal.Signals(number).name, len(self.scheduler))
+            self._service_manager.stopping()
         self.draining = True
 
     def _close(self) -> int:
         for pending in self.scheduler.all_open():
             self._refuse(pending, ShuttingDownError("the daemon is shutting down"))
+        linger_s = max(1.0, self.config.drain_timeout_s)
+        self._service_manager.closing(linger_s + 30.0)
         self.supervisor.stop(timeout_s=1.0)
+        if self._metrics_server is not None:
+            self._metrics_server.close()
         self._presence.close()
+        if self.authenticator is not None:
+            self.authenticator.close()
         self._poller.close()
+        self._listener.unlink()
         # The last replies may still be on their way to a slow peer: wait for them, but not for ever.
-        self._router.close(linger=int(1e3 * max(1.0, self.config.drain_timeout_s)))
+        self._router.close(linger=int(1e3 * linger_s))
         self._context.term()
         signal.set_wakeup_fd(-1)
         self._signals.close()
@@ -168,13 +234,20 @@ class Front:
     # ---- requests ---------------------------------------------------------------------------------------------
 
     def _has_requests(self) -> bool:
-        return bool(int(self._router.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return bool(int(self._router.getsockopt(zmq.EVENTS)) & _READABLE)
 
     def _read_requests(self) -> None:
         for _ in range(_TURN_MESSAGES):
             if not self._has_requests():
                 return
-            self._on_message(self._router.recv_multipart(zmq.DONTWAIT, copy=False))
+            self._on_message(self._receive())
+
+    def _receive(self) -> list[zmq.Frame]:
+        # Not recv_multipart: it asks the socket behind every frame whether more follow, which the frame itself knows.
+        frames = [self._router.recv(zmq.DONTWAIT, copy=False)]
+        while frames[-1].more:
+            frames.append(self._router.recv(copy=False))
+        return frames
 
     def _on_message(self, message: Sequence[zmq.Frame]) -> None:
         arrived = self.clock()
@@ -188,29 +261,49 @@ class Front:
         except RequestRefused as refusal:
             request_log.debug("%s %s refused: %s", refusal.op, refusal.id, refusal.error)
             self._outbox.send(envelope, [error_header(refusal.id, refusal.op, refusal.error)])
+            sender = tuple(part for part in envelope if part)
+            self.metrics.answered(refusal.op, NO_MODEL, refusal.error.code, sender)
             return
         client = tuple(part for part in envelope if part)
         self._presence.note(client, body[0])
         try:
+            if self.authenticator is not None:
+                self._identify(client, body[0])
             self._serve(request, client, envelope, arrived)
         except DepthwireError as error:
-            request_log.debug("%s %d refused: %s", request.op, request.id, error)
+            request_log.debug("%s: %s %d refused: %s", self._name_of(client), request.op, request.id, error)
             self._outbox.send(envelope, [error_header(request.id, request.op, error, request.meta)])
+            self.metrics.answered(request.op, NO_MODEL, error.code, client)
         except Exception:  # one request must never be the end of all others
             log.exception("%s %d could not be served", request.op, request.id)
             failure = InternalError("the daemon failed on this request; its log says why")
             self._outbox.send(envelope, [error_header(request.id, request.op, failure, request.meta)])
+            self.metrics.answered(request.op, NO_MODEL, failure.code, client)
+
+    def _identify(self, client: Client, frame: zmq.Frame) -> None:
+        """Note whose key a request came with. Raises InvalidRequestError if it is not on the list any more."""
+        assert self.authenticator is not None
+        name = self.authenticator.name_of(frame)
+        if name is None:
+            raise InvalidRequestError("the key of this client is not authorized any more")
+        self.metrics.names[client] = name
+
+    def _name_of(self, client: Client) -> str:
+        """A client as the log calls it: the name of its key, or without keys the routing id of its connection."""
+        return self.metrics.names.get(client) or client[0].hex()
 
     def _serve(self, request: Request, client: Client, envelope: list[bytes], arrived: float) -> None:
         """Answer what can be answered at once, admit the rest. Raises the DepthwireError to answer otherwise."""
         if request.op == "health":
             self._outbox.send(envelope, [result_header(request.id, "health", health_report(self), request.meta)])
+            self.metrics.answered("health", NO_MODEL, "OK", client)
         elif request.op == "cancel":
             target = None if request.target is None else self.scheduler.find(client, request.target)
             if target is not None:
                 self._refuse(target, CancelledError("cancelled by its client"))
             fields = {"cancelled": target is not None}
             self._outbox.send(envelope, [result_header(request.id, "cancel", fields, request.meta)])
+            self.metrics.answered("cancel", NO_MODEL, "OK", client)
         else:
             self._admit(request, client, envelope, arrived)
 
@@ -222,6 +315,8 @@ class Front:
         self._tickets += 1
         pending = self.admission.admit(request, client, envelope, arrived, self._tickets)
         self.scheduler.check_room(client, pending.image_bytes, len(self.supervisor.ready), request.stream)
+        if request.stream is not None:
+            self._dispatcher.hear_starts()  # what runs already is not superseded
         superseded = self.scheduler.admit(pending)
         if superseded is not None:
             self._refuse(superseded, SupersededError("a newer request of the same stream took its place"))
@@ -233,8 +328,11 @@ class Front:
         self._log_answer(pending, "OK", total_ms, done.batch_size)
         sent = self._outbox.send_result(pending, done, total_ms)
         self.scheduler.close(pending)
-        if not sent:
-            self._forget_client(pending.client, "could not be answered")
+        if sent:
+            self.metrics.answered(pending.request.op, pending.model, "OK", pending.client)
+            self.metrics.timed(done.decode_ms, done.infer_ms, done.post_ms, total_ms)
+        else:
+            self._drop_unanswerable(pending)
 
     def _refuse(self, pending: Pending, error: DepthwireError) -> None:
         """Answer an admitted request with an error and see to it that nothing more is done for it."""
@@ -242,28 +340,36 @@ class Front:
         request = pending.request
         sent = self._outbox.send(pending.envelope, [error_header(request.id, request.op, error, request.meta)])
         self._dispatcher.abandon(pending)
-        if not sent:
-            self._forget_client(pending.client, "could not be answered")
+        if sent:
+            self.metrics.answered(request.op, pending.model, error.code, pending.client)
+        else:
+            self._drop_unanswerable(pending)
 
-    def _forget_client(self, client: Client, problem: str) -> None:
+    def _drop_unanswerable(self, pending: Pending) -> None:
+        self.metrics.dropped["unanswerable"] += 1
+        self._forget_client(pending.client, "unanswerable", "could not be answered")
+
+    def _forget_client(self, client: Client, reason: str, problem: str) -> None:
         """A client that is gone, or never reads, takes its work with it."""
         dropped = self.scheduler.of_client(client)
         for pending in dropped:
             self._dispatcher.abandon(pending)
         if dropped:
-            self.requests_dropped += len(dropped)
-            log.warning("client %s %s: %d of its requests were dropped", client[0].hex(), problem, len(dropped))
+            self.metrics.dropped[reason] += len(dropped)
+            name = self._name_of(client)
+            log.warning("client %s %s: %d of its requests were dropped", name, problem, len(dropped))
 
     def _log_answer(self, pending: Pending, code: str, total_ms: float, batch_size: int) -> None:
         if request_log.isEnabledFor(logging.DEBUG):
             op, request_id = pending.request.op, pending.request.id
             size = f"{pending.width}x{pending.height}"
-            text = "%s %d %s %s %s %.1f ms, batch of %d"
-            request_log.debug(text, op, request_id, pending.model, size, code, total_ms, batch_size)
+            text = "%s: %s %d %s %s %s %.1f ms, batch of %d"
+            name = self._name_of(pending.client)
+            request_log.debug(text, name, op, request_id, pending.model, size, code, total_ms, batch_size)
 
 
-def _bind(context: zmq.Context[zmq.Socket[bytes]], config: Config) -> zmq.Socket[bytes]:
-    """The ROUTER, every option set before the first bind, which is when they take effect."""
+def _router(context: zmq.Context[zmq.Socket[bytes]], config: Config) -> zmq.Socket[bytes]:
+    """The ROUTER, not bound yet: every option is set before the first bind, which is when they take effect."""
     router: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
     router.setsockopt(zmq.ROUTER_MANDATORY, 1)
     router.setsockopt(zmq.SNDHWM, config.send_queue)
@@ -275,10 +381,7 @@ def _bind(context: zmq.Context[zmq.Socket[bytes]], config: Config) -> zmq.Socket
     router.setsockopt(zmq.HEARTBEAT_IVL, 10_000)
     router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 30_000)
     router.setsockopt(zmq.HEARTBEAT_TTL, 60_000)
+    # Whoever connects and says nothing holds a descriptor that long.
+    router.setsockopt(zmq.HANDSHAKE_IVL, 10_000)
     router.setsockopt(zmq.BACKLOG, 1024)
-    for endpoint in config.bind:
-        try:
-            router.bind(endpoint)
-        except zmq.ZMQError as error:
-            raise OSError(f"cannot listen on {endpoint}: {error}; does another daemon run there?") from None
     return router

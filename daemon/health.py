@@ -6,8 +6,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from depthwire.daemon import catalogue
+from depthwire.daemon.metrics import BATCH_BOUNDS, LATENCY_BOUNDS_MS, Metrics
+from depthwire.daemon.prober import is_probe
+from depthwire.daemon.readiness import problem_of
 from depthwire.daemon.residency import State
-from depthwire.daemon.supervisor import WorkerState
+from depthwire.daemon.supervisor import WorkerLink, WorkerState
 from depthwire.protocol import VERSION
 
 if TYPE_CHECKING:
@@ -18,20 +21,24 @@ _RELEASE = version("depthwire")
 
 def health_report(front: Front) -> dict[str, Any]:
     """The fields of a health reply, as SPEC.md lists them."""
+    now = front.clock()
+    state = front.readiness()
     links = front.supervisor.links
-    ready = front.supervisor.ready
-    hello = ready[0].hello if ready else None
-    residents = [resident for link in ready for resident in link.residency]
+    up = front.supervisor.ready
+    hello = up[0].hello if up else None
+    residents = [resident for link in up for resident in link.residency]
     loaded = sorted({name for r in residents if r.state is State.READY for name in r.models})
     loading = sorted({r.checkpoint.name for r in residents if r.state is State.LOADING})
     default = front.admission.default_model
     report: dict[str, Any] = {
-        "status": _status(front),
+        "status": state.status,
         "live": True,
-        "ready": bool(ready) and not front.draining,
+        "ready": state.ready,
+        "degraded": state.degraded,
+        "problems": state.problems,
         "version": _RELEASE,
         "protocol": VERSION,
-        "uptime_s": front.clock() - front.started_at,
+        "uptime_s": now - front.started_at,
         "device": hello.device if hello else "unknown",
         "engine": hello.engine if hello else front.config.engine,
         "precision": hello.precision if hello else front.config.precision,
@@ -40,21 +47,18 @@ def health_report(front: Front) -> dict[str, Any]:
         "models_loaded": loaded,
         "models_loading": loading,
         "workers": [
-            {
-                "pid": link.pid if link else None,
-                "state": (link.state if link else WorkerState.DEAD).value,
-                "device": link.hello.device if link and link.hello else None,
-                "restarts": max(0, restarts),
-            }
-            for link, restarts in zip(links, front.supervisor.restarts, strict=True)
+            _worker(front, link, restarts, now) for link, restarts in zip(links, front.supervisor.restarts, strict=True)
         ],
         "queue": {
             "waiting": front.scheduler.waiting,
-            "in_flight": sum(len(link.in_flight) for link in ready),
-            "dropped": front.requests_dropped,
+            "waiting_bytes": front.scheduler.waiting_bytes,
+            "in_flight": sum(not is_probe(ticket) for link in up for ticket in link.in_flight),
+            "dropped": front.metrics.requests_dropped,
             "arena_bytes": front.arena.size,
             "arena_used_bytes": front.arena.used,
         },
+        "counters": _counters(front),
+        "latency": _latency(front.metrics),
         "limits": front.admission.limits,
     }
     note = catalogue.lookup(default.encoder, default.dataset).note
@@ -63,9 +67,42 @@ def health_report(front: Front) -> dict[str, Any]:
     return report
 
 
-def _status(front: Front) -> str:
-    if front.draining:
-        return "draining"
-    if front.supervisor.ready:
-        return "ok"
-    return "loading" if all(restarts <= 0 for restarts in front.supervisor.restarts) else "degraded"
+def _worker(front: Front, link: WorkerLink | None, restarts: int, now: float) -> dict[str, Any]:
+    proof = link.proof if link else None
+    return {
+        "pid": link.pid if link else None,
+        "state": (link.state if link else WorkerState.DEAD).value,
+        "ready": problem_of(link, front.proof_limits, now) is None,
+        "device": link.hello.device if link and link.hello else None,
+        "restarts": max(0, restarts),
+        "failures": proof.failures if proof else None,
+        "proven_s": now - proof.served_at if proof and proof.served_at is not None else None,
+    }
+
+
+def _counters(front: Front) -> dict[str, Any]:
+    metrics = front.metrics
+    return {
+        "answers": metrics.by_op(),
+        "models": metrics.by_model(),
+        "dropped": dict(metrics.dropped),
+        "worker_restarts": sum(max(0, restarts) for restarts in front.supervisor.restarts),
+        "engine_failures": metrics.engine_failures,
+        "probes": metrics.probes,
+        "model_loads": sum(metrics.loads.values()),
+        "model_load_failures": sum(metrics.load_failures.values()),
+        "model_evictions": sum(metrics.evictions.values()),
+    }
+
+
+def _latency(metrics: Metrics) -> dict[str, Any]:
+    stages = {
+        stage: {"counts": list(histogram.counts), "sum_ms": histogram.total}
+        for stage, histogram in metrics.latency_ms.items()
+    }
+    batches = {
+        "bounds": list(BATCH_BOUNDS),
+        "counts": list(metrics.batch_sizes.counts),
+        "sum": metrics.batch_sizes.total,
+    }
+    return {"bounds_ms": list(LATENCY_BOUNDS_MS), "stages": stages, "batch_size": batches}

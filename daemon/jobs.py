@@ -2,6 +2,7 @@
 
 The front sends Load, Unload, Warm, Forget, Stage, Drop, Ping and Stop; the worker answers with the rest. The kernel
 keeps message borders (SOCK_SEQPACKET), both ends are ours, and times are seconds on the machine's monotonic clock.
+Started goes over a socket pair of its own: the front looks there when it needs to know, and need not wake for it.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ class WarmFailed(NamedTuple):
 
 
 class Started(NamedTuple):
-    """These tickets now run as one batch."""
+    """These tickets now run as one batch. Said before anything that comes of it."""
 
     tickets: list[int]
 

@@ -27,6 +27,11 @@ ZERO_COPY_FROM_BYTES = 64 * 1024
 """Below this a copy is cheaper than the thread that ZeroMQ wakes to give the memory back."""
 
 
+_SNDMORE = int(zmq.SNDMORE)
+_DONTWAIT = int(zmq.DONTWAIT)
+"""Plain numbers: the enumeration's own `|` takes time that every frame would pay for."""
+
+
 class Outbox:
     def __init__(
         self,
@@ -64,15 +69,15 @@ class Outbox:
             return False
         # ROUTER has taken the first frame and with it the whole message: the rest neither blocks nor fails.
         for part in envelope[1:]:
-            self._router.send(part, zmq.SNDMORE)
+            self._router.send(part, _SNDMORE)
         for frame in frames[:-1]:
-            self._router.send(frame, zmq.SNDMORE, copy=len(frame) < ZERO_COPY_FROM_BYTES)
+            self._router.send(frame, _SNDMORE, copy=len(frame) < ZERO_COPY_FROM_BYTES)
         self._router.send(frames[-1], copy=len(frames[-1]) < ZERO_COPY_FROM_BYTES)
         return True
 
     def _begin(self, routing_id: bytes) -> bool:
         try:
-            self._router.send(routing_id, zmq.SNDMORE | zmq.DONTWAIT)
+            self._router.send(routing_id, _SNDMORE | _DONTWAIT)
         except zmq.Again:
             return False
         return True
@@ -125,6 +130,8 @@ class Outbox:
 
     def stalled(self) -> list[Client]:
         """Clients held back that have read nothing of what was sent for the stall timeout; named once a timeout."""
+        if not self._moved_at:
+            return []
         now = self._clock()
         late = [
             client

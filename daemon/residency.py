@@ -81,6 +81,10 @@ class Residency:
     def __iter__(self) -> Iterator[Resident]:
         return iter(self._table.values())
 
+    def snapshot(self) -> list[Resident]:
+        """What is held at this moment, for a thread that is not the front's: copying a dictionary is one step."""
+        return list(self._table.copy().values())
+
     def get(self, checkpoint: Checkpoint) -> Resident | None:
         return self._table.get(checkpoint.name)
 

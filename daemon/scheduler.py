@@ -49,14 +49,12 @@ class Pending:
     started: bool = False
     attempts: int = 0
     """How often a worker died with this request under its hands."""
+    bucket: Bucket = field(init=False)
+    image_bytes: int = field(init=False)
 
-    @property
-    def bucket(self) -> Bucket:
-        return Bucket(self.checkpoint, self.input_height, self.input_width)
-
-    @property
-    def image_bytes(self) -> int:
-        return len(self.image)
+    def __post_init__(self) -> None:
+        self.bucket = Bucket(self.checkpoint, self.input_height, self.input_width)
+        self.image_bytes = len(self.image)
 
 
 class FairQueue:

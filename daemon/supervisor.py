@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from depthwire.daemon import jobs
+from depthwire.daemon.readiness import Proof
 from depthwire.daemon.residency import Residency
 from depthwire.daemon.scheduler import Pending
 
@@ -59,6 +60,7 @@ class WorkerLink:
         self.state = WorkerState.STARTING
         self.hello: jobs.Hello | None = None
         self.residency = Residency(0)
+        self.proof = Proof()
         self.in_flight: dict[int, Pending] = {}
         self.staged = 0
         """Jobs in flight that have not started to run."""
@@ -73,12 +75,14 @@ class WorkerLink:
         """When the first of the pings that are not answered yet was sent: silence counts from there."""
         self._outgoing: deque[bytes] = deque()
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._starts, their_starts = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setblocking(False)
-        command = [sys.executable, "-m", "depthwire.daemon.worker"]
-        command += [str(theirs.fileno()), str(arena_fd), options.to_json()]
-        with theirs:
+        self._starts.setblocking(False)
+        descriptors = (theirs.fileno(), their_starts.fileno(), arena_fd)
+        command = [sys.executable, "-m", "depthwire.daemon.worker", *map(str, descriptors), options.to_json()]
+        with theirs, their_starts:
             self._process = subprocess.Popen(  # noqa: S603 - our own module with our own arguments
-                command, pass_fds=(theirs.fileno(), arena_fd), stdin=subprocess.DEVNULL, start_new_session=True
+                command, pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True
             )
 
     @property
@@ -87,6 +91,11 @@ class WorkerLink:
 
     def fileno(self) -> int:
         return self._channel.fileno()
+
+    @property
+    def starts_fileno(self) -> int:
+        """What becomes readable when a batch starts, for a front that waits for that."""
+        return self._starts.fileno()
 
     def send(self, message: jobs.Message) -> bool:
         """Hand a message over, never waiting; False if the worker is gone.
@@ -116,19 +125,15 @@ class WorkerLink:
 
     def receive(self) -> list[jobs.Message]:
         """What the worker said since the last call. The state is DEAD afterwards if it hung up."""
-        messages: list[jobs.Message] = []
-        while len(messages) < _KEPT_READING:
-            try:
-                datagram = self._channel.recv(jobs.MAX_MESSAGE_BYTES)
-            except BlockingIOError:
-                break
-            except OSError:
-                datagram = b""
-            if not datagram:
-                self.state = WorkerState.DEAD
-                break
-            messages.append(jobs.unpack(datagram))
-        return messages
+        messages, hung_up = _read(self._channel)
+        if hung_up:
+            self.state = WorkerState.DEAD
+        # Read last and put first: so every batch's start is heard before what came of it.
+        return [*self.receive_starts(), *messages]
+
+    def receive_starts(self) -> list[jobs.Started]:
+        """The batches that started since the last call."""
+        return [message for message in _read(self._starts)[0] if isinstance(message, jobs.Started)]
 
     def has_unread(self) -> bool:
         """Whether the worker has said, or closed, something that `receive` has not been asked for yet."""
@@ -158,6 +163,7 @@ class WorkerLink:
             self._process.kill()
         self.wait(_REAP_S)  # a process stuck in its device's driver ends when the driver lets it
         self._channel.close()
+        self._starts.close()
 
     @property
     def refuses_to_start(self) -> bool:
@@ -175,6 +181,22 @@ class WorkerLink:
         if code is None:
             return "hung up"
         return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
+
+
+def _read(channel: socket.socket) -> tuple[list[jobs.Message], bool]:
+    """The messages that lie in a channel, and whether the other end is gone."""
+    messages: list[jobs.Message] = []
+    while len(messages) < _KEPT_READING:
+        try:
+            datagram = channel.recv(jobs.MAX_MESSAGE_BYTES)
+        except BlockingIOError:
+            break
+        except OSError:
+            datagram = b""
+        if not datagram:
+            return messages, True
+        messages.append(jobs.unpack(datagram))
+    return messages, False
 
 
 class Supervisor:

@@ -66,9 +66,16 @@ def take_batch(ready: list[Staged], max_batch: int) -> list[Staged]:
 
 class Worker:
     def __init__(
-        self, channel: socket.socket, arena_fd: int, engine: Engine, options: jobs.WorkerOptions, threads: int
+        self,
+        channel: socket.socket,
+        starts: socket.socket,
+        arena_fd: int,
+        engine: Engine,
+        options: jobs.WorkerOptions,
+        threads: int,
     ) -> None:
         self._channel = channel
+        self._starts = starts
         self._send_lock = threading.Lock()
         self._arena = map_arena(arena_fd)
         if isinstance(engine, PageLocking):
@@ -151,8 +158,14 @@ class Worker:
                 batch = take_batch(self._ready, self._engine.max_batch)
             batch = [staged for staged in batch if not self._is_over(staged.job)]
             if batch:
-                self._send(jobs.Started([staged.job.ticket for staged in batch]))
+                self._announce(batch)
                 self._run_batch(batch)
+
+    def _announce(self, batch: Sequence[Staged]) -> None:
+        try:
+            self._starts.send(jobs.pack(jobs.Started([staged.job.ticket for staged in batch])))
+        except OSError:  # as in `_send`
+            os._exit(1)
 
     def _run_batch(self, batch: Sequence[Staged]) -> None:
         """Infer a batch; where it fails as a whole, its parts on their own, so that one input fails only itself."""
@@ -265,20 +278,20 @@ class Worker:
 
 
 def main() -> None:
-    """Entry of the process: `python -m depthwire.daemon.worker CHANNEL_FD ARENA_FD OPTIONS_JSON`."""
-    channel_fd, arena_fd, options_json = sys.argv[1:]
+    """Entry of the process: `python -m depthwire.daemon.worker CHANNEL_FD STARTS_FD ARENA_FD OPTIONS_JSON`."""
+    channel_fd, starts_fd, arena_fd, options_json = sys.argv[1:]
     options = jobs.WorkerOptions(**json.loads(options_json))
     set_up_logging(options.log_level, options.log_format)
     threads = options.threads or usable_cores()
     engine_options = EngineOptions(options.device, options.precision, options.max_batch, threads)
-    channel = socket.socket(fileno=int(channel_fd))
+    channel, starts = socket.socket(fileno=int(channel_fd)), socket.socket(fileno=int(starts_fd))
     try:
         engine = create_engine(options.engine, engine_options)
     except Exception as error:
         log.critical("the engine cannot start: %s", error)
         logging.shutdown()
         os._exit(os.EX_CONFIG)  # at once: the front is about to end what hung up
-    Worker(channel, int(arena_fd), engine, options, threads).run()
+    Worker(channel, starts, int(arena_fd), engine, options, threads).run()
     # Threads may be deep inside native code that no exception reaches; the front has all it waits for.
     logging.shutdown()
     os._exit(0)

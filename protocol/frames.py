@@ -161,7 +161,9 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
 
     fields: dict[str, Any] = {}
     for name, value in header.items():
-        if isinstance(value, BufferRef):
+        if isinstance(value, _PLAIN_TYPES):
+            fields[name] = value
+        elif isinstance(value, BufferRef):
             fields[name] = take(value, name)
         elif isinstance(value, dict) and b"nd" in value:
             fields[name] = _build_array({**value, b"data": take(value.get(b"data"), name)}, name)

@@ -65,7 +65,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("profiles: {lab: {endpoint: e, colour: red}}", "colour is not a setting; there are connect_timeout, dataset"),
+        (
+            "profiles: {lab: {endpoint: e, colour: red}}",
+            "colour is not a setting; there are client_key, connect_timeout",
+        ),
         ("profiles: {lab: {endpoint: e, timeout: soon}}", "timeout is 'soon'; it must be seconds above 0"),
         ("profiles: {lab: {endpoint: e, timeout: -1}}", "timeout is -1"),
         ("profiles: {lab: {endpoint: e, retries: true}}", "retries is True"),

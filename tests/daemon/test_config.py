@@ -22,8 +22,11 @@ OTHER: dict[str, Any] = {
     "bind": ["tcp://0.0.0.0:1", "ipc:///tmp/d"],
     "device": "cuda:1",
     "checkpoints": PATH,
+    "curve_key": __file__,
+    "authorized_clients": PATH,
     "download": False,
     "model": "vits_hypersim_518",
+    "metrics": "127.0.0.1:9464",
     "preload": ["vits_vkitti", "vitt_starter_182"],
 }
 """A value other than its default for each field whose kind does not tell one."""
@@ -78,7 +81,7 @@ def variable(name: str) -> dict[str, str]:
 
 
 def wanted(name: str) -> Any:
-    return Path(PATH) if name == "checkpoints" else other(name)
+    return Path(other(name)) if name in ("checkpoints", "curve_key", "authorized_clients") else other(name)
 
 
 @pytest.fixture
@@ -188,6 +191,7 @@ def test_a_file_that_is_not_there_is_refused() -> None:
         ("bind: [null]", "bind takes a list of single values"),
         ("max_batch: many", "max-batch"),
         ("max_batch: 257", "max-batch"),
+        ("metrics: 9464", "metrics"),
         ("engine: onnx", "engine"),
         ("checkpoints: /nowhere/at/all", "checkpoints"),
         ("max_image_mb: .inf", "max-image-mb"),

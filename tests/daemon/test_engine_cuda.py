@@ -290,7 +290,7 @@ class InProcess:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.arena = Arena(2**20)
         options = jobs.WorkerOptions("torch", "cpu", "auto", 8, 2, "exact", None, False, "critical", "text")
-        self.worker = Worker(theirs, self.arena.fd, engine, options, 2)
+        self.worker = Worker(theirs, theirs, self.arena.fd, engine, options, 2)
         self._theirs = theirs
 
     def run(self, network: Any, inputs: Sequence[Any]) -> dict[int, jobs.Message]:

@@ -315,13 +315,13 @@ def test_stopping_ends_a_frozen_worker_too(house: House) -> None:
     assert link.exit_text == "was killed by signal 9"
 
 
-def test_a_worker_inherits_the_arena_and_its_channel_and_nothing_else(house: House) -> None:
+def test_a_worker_inherits_the_arena_and_its_two_channels_and_nothing_else(house: House) -> None:
     secret = os.open("/dev/null", os.O_RDONLY)
     os.set_inheritable(secret, True)
     try:
         link = house.live_until_ready()
         names = {str(entry.readlink()) for entry in Path(f"/proc/{link.pid}/fd").iterdir()}
         assert any(name.startswith("/memfd:depthwire-arena") for name in names)
-        assert len([name for name in names if name.startswith("socket:")]) == 1
+        assert len([name for name in names if name.startswith("socket:")]) == 2
     finally:
         os.close(secret)

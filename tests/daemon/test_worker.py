@@ -247,6 +247,22 @@ def test_what_runs_is_announced_before_it_is_done(bench: Bench) -> None:
     assert bench.started == {job.ticket for job in sent}
 
 
+def test_a_start_comes_apart_from_what_wakes_the_front_and_is_read_before_what_came_of_it(bench: Bench) -> None:
+    job = bench.stage(jpeg(), 64, 48)
+    poll = select.poll()
+    poll.register(bench.link.starts_fileno, select.POLLIN)
+    assert poll.poll(1e3 * LIMIT_S)
+    assert bench.link.receive_starts() == [jobs.Started([job.ticket])]
+    assert isinstance(bench.answer(job), jobs.Done)
+    later = bench.stage(jpeg(), 64, 48)
+    poll.unregister(bench.link.starts_fileno)
+    poll.register(bench.link.fileno(), select.POLLIN)
+    assert poll.poll(1e3 * LIMIT_S)
+    started, done = bench.link.receive()
+    assert started == jobs.Started([later.ticket])
+    assert isinstance(done, jobs.Done)
+
+
 def test_what_comes_too_late_is_dropped_and_writes_nothing(bench: Bench) -> None:
     job = bench.stage(jpeg(), 64, 48, deadline=time.monotonic() - 1)
     assert bench.answer(job) == jobs.Dropped(job.ticket)

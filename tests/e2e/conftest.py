@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -35,6 +36,8 @@ class Daemon:
     arguments: list[str]
     log_path: Path
     environment: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, Any] = field(default_factory=dict)
+    """The client's arguments for a daemon with keys."""
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self, wait: bool = True) -> None:
@@ -46,7 +49,7 @@ class Daemon:
             self.wait_ready()
 
     def wait_ready(self) -> None:
-        with DepthClient(self.endpoint, timeout=60) as client:
+        with DepthClient(self.endpoint, timeout=60, **self.keys) as client:
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 if client.health()["ready"]:
@@ -60,7 +63,7 @@ class Daemon:
 
     @property
     def worker_pid(self) -> int:
-        with DepthClient(self.endpoint, timeout=10) as client:
+        with DepthClient(self.endpoint, timeout=10, **self.keys) as client:
             pid: int = client.health()["workers"][0]["pid"]
             return pid
 

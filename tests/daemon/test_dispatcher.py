@@ -1,0 +1,94 @@
+"""What the front knows of its workers' batches, for which it is not woken: a real front, turned by hand."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+import zmq
+
+from depthwire.daemon.config import Config
+from depthwire.daemon.front import Front
+from depthwire.daemon.supervisor import WorkerLink
+from depthwire.protocol import Reply, Request, parse_reply
+
+LIMIT_S = 60.0
+IMAGE = bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes())
+
+
+class House:
+    """A front with a null engine, and one client of it."""
+
+    def __init__(self) -> None:
+        self.front = Front(Config(engine="null", bind=["tcp://127.0.0.1:*"]))
+        self.context = zmq.Context()
+        self.client = self.context.socket(zmq.DEALER)
+        self.client.connect(self.front.endpoints[0])
+
+    def ask(self, request_id: int, stream: str | None = None) -> None:
+        self.client.send_multipart(Request(request_id, "metric_depth", IMAGE, stream=stream).to_frames())
+
+    def turn_until_answered(self) -> Reply:
+        give_up = time.monotonic() + LIMIT_S
+        while not self.client.poll(0):
+            assert time.monotonic() < give_up, "no answer"
+            self.front._turn()
+        return parse_reply(self.client.recv_multipart())
+
+    def turn_until_handed_over(self) -> WorkerLink:
+        give_up = time.monotonic() + LIMIT_S
+        while not (links := [link for link in self.front.supervisor.ready if link.in_flight]):
+            assert time.monotonic() < give_up, "no worker gets it"
+            self.front._turn()
+        return links[0]
+
+    def close(self) -> None:
+        self.client.close(0)
+        self.front._close()
+        self.context.term()
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House()
+    house.ask(0)
+    assert house.turn_until_answered().error is None  # so that the model is loaded
+    yield house
+    house.close()
+
+
+def wait_for(descriptor: int) -> None:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    assert poll.poll(1e3 * LIMIT_S)
+
+
+def test_a_batch_s_start_is_known_when_somebody_asks(house: House) -> None:
+    house.ask(1)
+    link = house.turn_until_handed_over()
+    wait_for(link.starts_fileno)
+    house.front._dispatcher.hear_starts()
+    (ticket,) = link.in_flight
+    assert link.running == {ticket}
+    assert link.in_flight[ticket].started
+    assert link.batch_started is not None
+    assert link.staged == 0
+    assert house.turn_until_answered().id == 1
+    assert link.batch_started is None
+    assert link.running == set()
+
+
+def test_what_runs_is_not_superseded_though_its_start_lies_unread(house: House) -> None:
+    house.ask(1, stream="left")
+    link = house.turn_until_handed_over()
+    wait_for(link.starts_fileno)
+    (pending,) = link.in_flight.values()
+    assert not pending.started
+    house.ask(2, stream="left")
+    assert house.front._router.poll(1e3 * LIMIT_S)
+    replies = [house.turn_until_answered() for _ in range(2)]
+    assert [(reply.id, reply.error) for reply in replies] == [(1, None), (2, None)]
