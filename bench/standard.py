@@ -163,9 +163,10 @@ class StandardSet:
         if not peers:
             return {"failure": "no comparison server is installed: pip install 'depthwire[peers]'"}
         with engine_rig(self.rig) as rig:
-            info = rig.info
+            info, turn_s = rig.info, MANY_CLIENTS * self._alone(rig, 1) / 1e3
         settings = peer_settings(self.rig, info.threads, info.max_batch)
-        plan = replace(self._plan(""), clients=MANY_CLIENTS, duration_s=8 * self.pace, warmup_s=1.0)
+        # Two turns of all clients, after one to get into step: in less, a slow network answers too rarely to count.
+        plan = replace(self._plan(""), clients=MANY_CLIENTS, duration_s=max(8 * self.pace, 2 * turn_s), warmup_s=turn_s)
         return compare(peers, settings, plan, max(1, round(3 * self.pace)), self.show)
 
     def _accuracy(self) -> dict[str, Any]:
