@@ -1,11 +1,19 @@
-"""For all tests: what the daemon keeps in the user's cache goes into one folder of this run, converted once."""
+"""For all tests: a cache of this run alone, and an interrupt key that works however the run was started."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell starts what runs in its background with SIGINT ignored, which every process would inherit from us."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
