@@ -19,6 +19,9 @@ import numpy.typing as npt
 
 from depthwire.daemon.catalogue import Checkpoint
 
+MEMORY_SHARE = 0.5
+"""Of the device's memory, for weights: the rest is for activations and for whoever else is there."""
+
 
 @dataclass(frozen=True)
 class Target:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from depthwire.daemon.catalogue import Checkpoint
 from depthwire.daemon.cuda_graphs import GraphRecorder, RecordedShape, batch_sizes, new_stream
-from depthwire.daemon.engine import EngineOptions, Target
+from depthwire.daemon.engine import MEMORY_SHARE, EngineOptions, Target
 from depthwire.daemon.engine_torch import DTYPES
 from depthwire.daemon.geometry import PATCH
 from depthwire.daemon.network.depth_anything import MAX_CACHED_POSITIONS, DepthAnythingV2, build
@@ -31,8 +31,6 @@ from depthwire.daemon.network.on_device import normalise_on_device, project_on_d
 log = logging.getLogger("depthwire.worker")
 
 DEFAULT_MAX_BATCH = 8
-_MEMORY_SHARE = 0.5
-"""Of the device's memory, for weights: the rest is for activations and for whoever else is there."""
 _FIRST_CAPABILITY_WITH_BFLOAT16 = 8
 """Compute capability, major number: Ampere."""
 
@@ -198,7 +196,7 @@ class CudaEngine:
         self.precision = _choose_precision(options.precision, torch.cuda.get_device_capability(self._device))
         properties = torch.cuda.get_device_properties(self._device)
         self.device = f"{self._device} ({properties.name})"
-        self.memory_bytes = int(_MEMORY_SHARE * properties.total_memory)
+        self.memory_bytes = int(MEMORY_SHARE * properties.total_memory)
         self.max_batch = options.max_batch or DEFAULT_MAX_BATCH
         torch.cuda.set_device(self._device)
         _set_up_torch()

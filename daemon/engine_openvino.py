@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from depthwire.daemon.catalogue import Checkpoint
 from depthwire.daemon.compiled_cache import CompiledCache, file_digest, user_cache_folder
-from depthwire.daemon.engine import EngineOptions, Target
+from depthwire.daemon.engine import MEMORY_SHARE, EngineOptions, Target
 from depthwire.daemon.geometry import PATCH
 from depthwire.daemon.network.preprocess import normalise
 from depthwire.daemon.project import complete
@@ -46,8 +46,6 @@ CONVERSION_TIMEOUT_S = 900.0
 MAX_KEPT_POSITIONS = 8
 """Position embeddings kept per network, one for each size: 18 MB each at 1722×518 for vitl."""
 
-_MEMORY_SHARE = 0.5
-"""Of the machine's memory, for weights: the rest is for activations and for whoever else is there."""
 _COPIES_OF_WEIGHTS = 2
 """In memory: as they are in the file, mapped, and as the processor wants them."""
 
@@ -130,7 +128,7 @@ class OpenVinoEngine:
         self.precision = _choose_precision(options.precision, "BF16" in self._capabilities())
         # A batch is run as its parts, so a larger one would only make its first answer wait for its last.
         self.max_batch = options.max_batch or 1
-        self.memory_bytes = int(_MEMORY_SHARE * psutil.virtual_memory().total)
+        self.memory_bytes = int(MEMORY_SHARE * psutil.virtual_memory().total)
         self._threads = options.threads
         self._cache = CompiledCache(cache_folder or user_cache_folder() / "openvino")
 

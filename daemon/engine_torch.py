@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from depthwire.daemon.catalogue import Checkpoint
-from depthwire.daemon.engine import EngineOptions, Target
+from depthwire.daemon.engine import MEMORY_SHARE, EngineOptions, Target
 from depthwire.daemon.geometry import PATCH
 from depthwire.daemon.network.depth_anything import DepthAnythingV2, build
 from depthwire.daemon.network.preprocess import normalise
@@ -23,8 +23,6 @@ from depthwire.daemon.network.upsample import upsample
 from depthwire.daemon.project import complete
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_MEMORY_SHARE = 0.5
-"""Of the machine's memory, for weights: the rest is for activations and for whoever else is there."""
 
 
 class TorchNetwork:
@@ -66,7 +64,7 @@ class TorchEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         self.precision = "float32" if options.precision == "auto" else options.precision
-        self.memory_bytes = int(_MEMORY_SHARE * psutil.virtual_memory().total)
+        self.memory_bytes = int(MEMORY_SHARE * psutil.virtual_memory().total)
         self.max_batch = options.max_batch or 4
         self._threads = options.threads
         torch.set_num_threads(options.threads)

@@ -256,15 +256,14 @@ class Front:
         except FrameError:
             return  # nothing but an envelope: nobody asked anything
         envelope = [frame.bytes for frame in envelope_frames]
+        client = tuple(part for part in envelope if part)
         try:
             request = parse_request([frame.buffer for frame in body])
         except RequestRefused as refusal:
             request_log.debug("%s %s refused: %s", refusal.op, refusal.id, refusal.error)
             self._outbox.send(envelope, [error_header(refusal.id, refusal.op, refusal.error)])
-            sender = tuple(part for part in envelope if part)
-            self.metrics.answered(refusal.op, NO_MODEL, refusal.error.code, sender)
+            self.metrics.answered(refusal.op, NO_MODEL, refusal.error.code, client)
             return
-        client = tuple(part for part in envelope if part)
         self._presence.note(client, body[0])
         try:
             if self.authenticator is not None:
