@@ -10,7 +10,7 @@ OUT    ?= demo-out
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench bench-gpu setup clean
+.PHONY: help demo serve test soak check bench bench-gpu setup clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ serve: $(VENV)/.daemon  ## run the daemon in the foreground (ARGS="--bind … --
 
 test: $(VENV)/.dev  ## run the tests (ARGS="-k …" for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.dev  ## the reliability campaigns at full counts, which takes hours (ARGS="-k …" for some; figures into build/figures.jsonl)
+	@mkdir -p build
+	$(BIN)/python -m pytest tests/reliability --soak --figures build/figures.jsonl --timeout 7200 $(ARGS)
 
 check: $(VENV)/.dev build/mypy/depthwire  ## lint and type-check
 	$(BIN)/ruff check $(ROOMS)

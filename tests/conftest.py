@@ -9,6 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("depthwire")
+    group.addoption("--soak", action="store_true", help="reliability campaigns at full counts (hours, not minutes)")
+    group.addoption("--figures", metavar="FILE", help="append what campaigns measure to this file, as JSON lines")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
     """A shell starts what runs in its background with SIGINT ignored, which every process would inherit from us."""

@@ -1,0 +1,76 @@
+"""Campaigns against a real daemon, with small counts in `make test` and large ones in `make soak`, same code.
+
+Each test takes its counts from `count(fast, soak)` and notes what it measured with `figures`; a run with
+`--figures FILE` appends them there as JSON lines, from which tests/RELIABILITY.md is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Daemon, DaemonFactory, start_daemon
+
+__all__ = ["start_daemon"]
+
+INJECTION = Path(__file__).parent / "injection"
+
+Count = Callable[[int, int], int]
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Count:
+    """`count(fast, soak)`: how often to do it in this run."""
+    is_soak = request.config.getoption("--soak")
+    return lambda fast, soak: soak if is_soak else fast
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """Put counts and measurements in here; they are printed, and written where `--figures` says."""
+    noted: dict[str, Any] = {}
+    yield noted
+    record = {"test": request.node.nodeid, "soak": request.config.getoption("--soak"), **noted}
+    print(f"\nfigures: {json.dumps(record)}")
+    if path := request.config.getoption("--figures"):
+        with Path(path).open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+class Faults:
+    """Orders faults of a daemon started by `faulty_daemon`; see injection/sitecustomize.py for their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def order(self, name: str) -> None:
+        """The next batch has this fault."""
+        (self._folder / name).touch()
+
+    def is_taken(self, name: str) -> bool:
+        """Whether the fault has happened."""
+        return not (self._folder / name).exists()
+
+
+@pytest.fixture
+def faults(tmp_path: Path) -> Faults:
+    folder = tmp_path / "faults"
+    folder.mkdir()
+    return Faults(folder)
+
+
+@pytest.fixture
+def faulty_daemon(start_daemon: DaemonFactory, faults: Faults, tmp_path: Path) -> DaemonFactory:
+    """Like `start_daemon`, with a null engine that answers by content and fails as `faults` says."""
+
+    def start(*arguments: str, **keywords: Any) -> Daemon:
+        path = os.pathsep.join(filter(None, (str(INJECTION), os.environ.get("PYTHONPATH"))))
+        environment = {"PYTHONPATH": path, "DEPTHWIRE_TEST_FAULTS": str(tmp_path / "faults")}
+        return start_daemon("--engine", "null", *arguments, environment=environment, **keywords)
+
+    return start
