@@ -1,0 +1,82 @@
+"""How a worker hears the front: several threads wait at the channel, and whoever gets a picture decodes it.
+
+Started by worker.py. A picture so passes through one thread fewer on its way to the engine than with a reader that
+hands everything on, and somebody always reads: pings are answered however long a decoder is busy.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from depthwire.daemon import jobs
+
+
+class Intake:
+    def __init__(
+        self,
+        channel: socket.socket,
+        decoders: int,
+        hear: Callable[[jobs.Message], bool],
+        decode: Callable[[jobs.Stage], None],
+    ) -> None:
+        """`hear` is told every message, by any thread, and returns False to end all; `decode` is called for each Stage
+        after that, by up to `decoders` threads at once, and must not raise.
+        """
+        self._channel = channel
+        self._decoders = decoders
+        self._hear = hear
+        self._decode = decode
+        self._counting = threading.Lock()
+        self._decoding = 0
+        self._backlog: deque[jobs.Stage] = deque()
+        """Read while every decoder was busy."""
+        self._over = threading.Event()
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Serve until `hear` returns False or the front hangs up. Raises what `hear` raised."""
+        for number in range(self._decoders + 1):  # so that one of them can always read
+            threading.Thread(target=self._serve, name=f"intake-{number}", daemon=True).start()
+        self._over.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _serve(self) -> None:
+        try:
+            while (job := self._read()) is not None:
+                while job is not None:
+                    self._decode(job)
+                    job = self._next_of_backlog()
+        except BaseException as error:
+            self._failure = error
+            self._over.set()
+
+    def _read(self) -> jobs.Stage | None:
+        """The next picture that this thread is to decode; None if all is over."""
+        while not self._over.is_set():
+            datagram = self._channel.recv(jobs.MAX_MESSAGE_BYTES)  # the kernel wakes one thread for each message
+            message = jobs.unpack(datagram) if datagram else jobs.Stop()
+            if not self._hear(message):
+                self._over.set()
+            elif isinstance(message, jobs.Stage) and self._may_decode(message):
+                return message
+        return None
+
+    def _may_decode(self, job: jobs.Stage) -> bool:
+        """Whether this thread may leave the channel to another; if not, the job waits for a decoder."""
+        with self._counting:
+            if self._decoding < self._decoders:
+                self._decoding += 1
+                return True
+            self._backlog.append(job)
+            return False
+
+    def _next_of_backlog(self) -> jobs.Stage | None:
+        with self._counting:
+            if self._backlog:
+                return self._backlog.popleft()
+            self._decoding -= 1
+            return None
