@@ -22,13 +22,16 @@ class Intake:
         hear: Callable[[jobs.Message], bool],
         decode: Callable[[jobs.Stage], None],
     ) -> None:
-        """`hear` is told every message, by any thread, and returns False to end all; `decode` is called for each Stage
-        after that, by up to `decoders` threads at once, and must not raise.
+        """`hear` is told every message in the order in which they were sent, by one thread at a time, and returns False
+        to end all; `decode` is called for each Stage after that, by up to `decoders` threads at once; it must not raise.
         """
         self._channel = channel
         self._decoders = decoders
         self._hear = hear
         self._decode = decode
+        self._order = threading.Condition()
+        self._next = 0
+        """The number of the message that is to be heard next."""
         self._counting = threading.Lock()
         self._decoding = 0
         self._backlog: deque[jobs.Stage] = deque()
@@ -58,12 +61,23 @@ class Intake:
         """The next picture that this thread is to decode; None if all is over."""
         while not self._over.is_set():
             datagram = self._channel.recv(jobs.MAX_MESSAGE_BYTES)  # the kernel wakes one thread for each message
-            message = jobs.unpack(datagram) if datagram else jobs.Stop()
-            if not self._hear(message):
+            message = self._hear_in_order(datagram) if datagram else None
+            if message is None:
                 self._over.set()
             elif isinstance(message, jobs.Stage) and self._may_decode(message):
                 return message
         return None
+
+    def _hear_in_order(self, datagram: bytes) -> jobs.Message | None:
+        """The message, after all that were sent before it have been heard; None if it ends all."""
+        number, message = jobs.unpack_numbered(datagram)
+        with self._order:
+            while number != self._next:  # another thread has read the one before, and is about to be here
+                self._order.wait()
+            goes_on = self._hear(message)
+            self._next += 1
+            self._order.notify_all()
+        return message if goes_on else None
 
     def _may_decode(self, job: jobs.Stage) -> bool:
         """Whether this thread may leave the channel to another; if not, the job waits for a decoder."""

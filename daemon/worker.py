@@ -119,7 +119,7 @@ class Worker:
             case jobs.Stage() as job:
                 self._live.add(job.ticket)
             case jobs.Drop(ticket):
-                if ticket in self._live:  # or it is over, or so new that another thread is about to note it
+                if ticket in self._live:
                     self._dropped.add(ticket)
             case jobs.Ping(number):
                 self._send(jobs.Pong(number))
