@@ -55,8 +55,8 @@ class Arena:
         self.wake_wanted = True
         """Whether anybody waits: waking a front that does not costs it a turn for each reply."""
         self._woken = False
-        # A view may die long after close(), and its note must not go to whatever has got the descriptor's number by then:
-        # the descriptor lasts as long as this object does, and no view's death is noted without it.
+        # A view may die long after close(), and its note must not go to whatever has got the descriptor's number by
+        # then: the descriptor lasts as long as this object does, and no view's death is noted without it.
         weakref.finalize(self, os.close, self.wake_fd).atexit = False
 
     def reserve(self, length: int) -> int | None:

@@ -34,8 +34,8 @@ class InvalidInputSize(ValueError):
 class Checkpoint:
     """One set of weights, and what must be known to find, load and use it.
 
-    Each stands once in the catalogue and is compared by identity: it is part of the key that requests are queued by, and
-    to compare or hash all fields for each look-up would cost more.
+    Each stands once in the catalogue and is compared by identity: it is part of the key that requests are queued by,
+    and to compare or hash all fields for each look-up would cost more.
     """
 
     encoder: str

@@ -106,7 +106,7 @@ class Dispatcher:
     def _starts_mask(self) -> int:
         return select.EPOLLIN if self._starts_wake else 0
 
-    def turn(self, readable: set[int]) -> None:
+    def turn(self, readable: Collection[int]) -> None:
         """Hear the workers whose descriptors are readable, then give waiting requests to those that have room."""
         for descriptor, link in list(self._watched.items()):
             if descriptor in readable:

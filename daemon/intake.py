@@ -22,8 +22,8 @@ class Intake:
         hear: Callable[[jobs.Message], bool],
         decode: Callable[[jobs.Stage], None],
     ) -> None:
-        """`hear` is told every message in the order in which they were sent, by one thread at a time, and returns False
-        to end all; `decode` is called for each Stage after that, by up to `decoders` threads at once; it must not raise.
+        """`hear` is told every message in the order in which they were sent, by one thread at a time; it returns False
+        to end all. Each Stage is then given to `decode`, by up to `decoders` threads at once; that must not raise.
         """
         self._channel = channel
         self._decoders = decoders
