@@ -28,11 +28,13 @@ class Layout:
     """The arrays of a result in the order of their buffers, and the bytes that they take together."""
 
     arrays: tuple[ResultArray, ...]
+    starts: dict[str, int]
     bytes: int
 
     def offset(self, name: str, block: int) -> int:
         """Where an array lies for a block at this offset of the arena; negative if the result does not have it."""
-        return next((block + array.start for array in self.arrays if array.name == name), -1)
+        start = self.starts.get(name)
+        return -1 if start is None else block + start
 
 
 @lru_cache(maxsize=256)
@@ -54,4 +56,4 @@ def layout_of(op: str, width: int, height: int, options: ResultOptions) -> Layou
     for index, (name, kind, shape, length) in enumerate(wanted):
         arrays.append(ResultArray(name, start, length, array_header(kind, shape, BufferRef(index))))
         start += length
-    return Layout(tuple(arrays), start)
+    return Layout(tuple(arrays), {array.name: array.start for array in arrays}, start)

@@ -18,7 +18,7 @@ from depthwire.daemon import jobs
 from depthwire.daemon.engine import Network, Target
 from depthwire.daemon.shaping import Shaped, shape_result, write_colors
 from depthwire.protocol import InternalError, ResultOptions
-from depthwire.protocol.options import DEPTH_DTYPES
+from depthwire.protocol.options import DEPTH_DTYPES, PLAIN
 
 
 class ResultWriter:
@@ -32,12 +32,18 @@ class ResultWriter:
 
         Raises InternalError where the output is not finite.
         """
-        if job.options is None:
+        options = _options(job)
+        is_float32 = options.depth_format == "float32"
+        if options.keeps_every_value and is_float32:
             return _finite(network.finish(output, self._target(job)))
-        full: npt.NDArray[np.float32] = np.empty((job.height, job.width), np.float32)
+        shaped = self._shaped(job, options)
+        if is_float32 and options.stride == 1 and options.edge_filter is None:
+            full = shaped.depth  # a range needs no neighbours, so it can be applied where the map lies
+        else:
+            full = np.empty((job.height, job.width), np.float32)
         whole = Target(full, None, job.scale, job.fx, job.fy, job.cx, job.cy)
         least, greatest = _finite(network.finish(output, whole))
-        return shape_result(full, least, greatest, self._shaped(job), self._rows_pool, self._threads)
+        return shape_result(full, least, greatest, shaped, self._rows_pool, self._threads)
 
     def write_colors(self, picture: npt.NDArray[np.uint8], job: jobs.Stage) -> None:
         """Write the colours of a decoded picture (height, width, 3), blue first, of the size that the job says."""
@@ -50,8 +56,7 @@ class ResultWriter:
         points = self._array(job.points_offset, job.height, job.width, 3) if job.points_offset >= 0 else None
         return Target(depth, points, job.scale, job.fx, job.fy, job.cx, job.cy)
 
-    def _shaped(self, job: jobs.Stage) -> Shaped:
-        options = _options(job)
+    def _shaped(self, job: jobs.Stage, options: ResultOptions) -> Shaped:
         columns, rows = options.map_size(job.width, job.height)
         depth = self._array(job.depth_offset, rows, columns, dtype=DEPTH_DTYPES[options.depth_format])
         points = self._array(job.points_offset, rows, columns, 3) if job.points_offset >= 0 else None
@@ -63,7 +68,9 @@ class ResultWriter:
 
 
 def _options(job: jobs.Stage) -> ResultOptions:
-    return ResultOptions.from_wire(job.options or {}, "pc")  # the operation was checked where the request came in
+    if job.options is None:
+        return PLAIN
+    return ResultOptions.from_wire(job.options, "pc")  # the operation was checked where the request came in
 
 
 def _finite(extremes: tuple[float, float]) -> tuple[float, float]:

@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 _CHUNK_PIXELS = 128 * 1024
 """Pixels of the whole map worked on at a time: what is made of them on the way is still in a cache when it is used."""
 
-_MAX_MM = 65535
+_MAX_MM_IN_METRES = float(np.float32(65.535))
 _NEIGHBOURHOOD = np.ones((3, 3), np.uint8)
 
 
@@ -53,6 +53,7 @@ def shape_result(
 ) -> tuple[float, float]:
     """Write what a request asked for of `full`, (height, width) finite depths from `least` to `greatest`.
 
+    `full` may be `shaped.depth` itself where options leave the map its size and format and have no edge filter.
     Returns the range of the valid depths that are kept, NaN where there are none. A large map is divided into `parts`
     that run in `rows_pool`.
     """
@@ -86,19 +87,21 @@ def _shape_rows(
     options, stride = shaped.options, shaped.options.stride
     height, width = full.shape
     rows = min(max(1, _CHUNK_PIXELS // (width * stride)), end - first)
-    columns = shaped.depth.shape[1]
     rays = None
     if shaped.points is not None:
         rays = Rays(height, width, shaped.fx, shaped.fy, shaped.cx, shaped.cy, rows, stride)
-    scratch = np.empty((rows, columns), np.float32)
-    lows, highs = [], []
+    scratch = np.empty((rows, shaped.depth.shape[1]), np.float32)
+    ranges = []
     for top in range(first, end, rows):
         bottom = min(top + rows, end)
         out = shaped.depth[top:bottom]
         kept = out if options.depth_format == "float32" else scratch[: bottom - top]
-        valid = _valid(full, least, greatest, options, top, bottom)
         z = full[top * stride : (bottom - 1) * stride + 1 : stride, ::stride]
-        if valid is not None:
+        valid = _valid(full, least, greatest, options, top, bottom)
+        if full is shaped.depth:
+            if valid is not None:
+                np.copyto(out, np.float32(np.nan), where=np.logical_not(valid, out=valid))
+        elif valid is not None:
             kept.fill(np.nan)
             cv2.copyTo(np.ascontiguousarray(z), valid.view(np.uint8), kept)
         elif stride > 1 or kept is out:
@@ -107,15 +110,15 @@ def _shape_rows(
             kept = z
         if rays is not None and shaped.points is not None:
             rays.project(kept, top, shaped.points[top:bottom])
-        if not options.keeps_every_value:
-            lows.append(np.fmin.reduce(kept, axis=None))
-            highs.append(np.fmax.reduce(kept, axis=None))
+        if valid is not None or stride > 1:
+            ranges.append((np.fmin.reduce(kept, axis=None), np.fmax.reduce(kept, axis=None)))
         if options.depth_format == "float16":
             _to_float16(kept, out)
         elif options.depth_format == "uint16_mm":
-            _to_millimetres(kept, greatest, valid is not None, scratch[: bottom - top], out)
-    if options.keeps_every_value:
+            _to_millimetres(kept, greatest, out)
+    if not ranges:
         return least, greatest
+    lows, highs = zip(*ranges, strict=True)
     return float(np.fmin.reduce(lows)), float(np.fmax.reduce(highs))
 
 
@@ -157,14 +160,9 @@ def _to_float16(depth: Floats, out: npt.NDArray[np.float16]) -> None:
         cv2.addWeighted(depth, 1.0, depth, 0.0, 0.0, dst=out, dtype=cv2.CV_16F)
 
 
-def _to_millimetres(
-    depth: Floats, greatest: float, may_hold_nan: bool, scratch: Floats, out: npt.NDArray[np.uint16]
-) -> None:
-    """Whole millimetres, a tie to the even one; 0 for what is NaN or more than the type holds. Spoils `scratch`."""
-    np.multiply(depth, np.float32(1000), out=scratch)
-    np.rint(scratch, out=scratch)
-    if may_hold_nan:
-        np.fmax(scratch, np.float32(0), out=scratch)
-    if 1000 * greatest > _MAX_MM:
-        cv2.threshold(scratch, _MAX_MM, 0, cv2.THRESH_TOZERO_INV, dst=scratch)
-    np.copyto(out, scratch, casting="unsafe")
+def _to_millimetres(depth: Floats, greatest: float, out: npt.NDArray[np.uint16]) -> None:
+    """Whole millimetres, rounded to nearest; 0 for what is NaN or more than the type holds."""
+    if greatest > _MAX_MM_IN_METRES:
+        depth = cast(Floats, cv2.threshold(depth, _MAX_MM_IN_METRES, 0, cv2.THRESH_TOZERO_INV)[1])
+    # In one pass over memory, where numpy needs three; OpenCV's conversion to whole numbers makes 0 of NaN.
+    cv2.addWeighted(depth, 1000.0, depth, 0.0, 0.0, dst=out, dtype=cv2.CV_16U)

@@ -60,8 +60,8 @@ def expected(depth: Floats, options: ResultOptions) -> Floats:
 def formatted(depth: Floats, name: str) -> npt.NDArray[Any]:
     if name != "uint16_mm":
         return depth.astype(name)
-    whole = [0 if math.isnan(z) else round(float(np.float32(1000) * z)) for z in depth.ravel()]
-    return np.array([mm if mm <= 65535 else 0 for mm in whole], np.uint16).reshape(depth.shape)
+    whole = [round(float(np.float32(1000) * z)) if z <= np.float32(65.535) else 0 for z in depth.ravel()]
+    return np.array(whole, np.uint16).reshape(depth.shape)
 
 
 OPTIONS = [
@@ -123,6 +123,18 @@ def test_the_edge_filter_sees_the_whole_map_also_where_range_or_stride_leave_pix
     target, extremes = shaped(step, ResultOptions(range=(0.0, 10.0), edge_filter=0.1, stride=2))
     assert np.isnan(target.depth).tolist() == [[False, True, True]] * 2
     assert extremes == (2.0, 2.0)
+
+
+@pytest.mark.parametrize("range_", [None, (0.0, 1000.0), (0.5, 30.0)])
+def test_a_range_applied_where_the_map_lies_gives_the_same(range_: tuple[float, float] | None) -> None:
+    depth = depth_map(480, 641)
+    options = ResultOptions(range=range_)
+    apart, extremes = shaped(depth, options)
+    place = depth.copy()
+    inside = Shaped(options, place, np.zeros((480, 641, 3), np.float32), *CAMERA)
+    assert shape_result(place, float(depth.min()), float(depth.max()), inside) == extremes
+    np.testing.assert_array_equal(place, apart.depth)
+    np.testing.assert_array_equal(inside.points, apart.points)
 
 
 def test_a_map_without_a_valid_depth_has_no_range() -> None:
