@@ -95,17 +95,16 @@ def _shape_rows(
     for top in range(first, end, rows):
         bottom = min(top + rows, end)
         out = shaped.depth[top:bottom]
-        kept = out if options.depth_format == "float32" else scratch[: bottom - top]
         z = full[top * stride : (bottom - 1) * stride + 1 : stride, ::stride]
         valid = _valid(full, least, greatest, options, top, bottom)
         if full is shaped.depth:
+            kept = out
             if valid is not None:
                 np.copyto(out, np.float32(np.nan), where=np.logical_not(valid, out=valid))
-        elif valid is not None:
-            kept.fill(np.nan)
-            cv2.copyTo(np.ascontiguousarray(z), valid.view(np.uint8), kept)
-        elif stride > 1 or kept is out:
-            np.copyto(kept, z)
+        elif options.depth_format == "float32":
+            kept = _copied(z, valid, out)
+        elif valid is not None or stride > 1:
+            kept = _copied(z, valid, scratch[: bottom - top])
         else:
             kept = z
         if rays is not None and shaped.points is not None:
@@ -120,6 +119,16 @@ def _shape_rows(
         return least, greatest
     lows, highs = zip(*ranges, strict=True)
     return float(np.fmin.reduce(lows)), float(np.fmax.reduce(highs))
+
+
+def _copied(z: Floats, valid: npt.NDArray[np.bool_] | None, out: Floats) -> Floats:
+    """`out`, with the depths where they are valid and NaN elsewhere."""
+    if valid is None:
+        np.copyto(out, z)
+    else:
+        out.fill(np.nan)
+        cv2.copyTo(np.ascontiguousarray(z), valid.view(np.uint8), out)
+    return out
 
 
 def _valid(
