@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from depthwire.daemon.catalogue import Checkpoint
+from depthwire.daemon.layout import Layout, layout_of
 from depthwire.daemon.residency import Bucket, Residency
 from depthwire.protocol import CameraIntrinsics, OverloadedError, Request
 
@@ -49,12 +50,16 @@ class Pending:
     started: bool = False
     attempts: int = 0
     """How often a worker died with this request under its hands."""
+    kept_camera: CameraIntrinsics | None = None
+    """Of the depth map, for the reply, where that has fewer pixels than the picture."""
+    layout: Layout = field(init=False)
     bucket: Bucket = field(init=False)
     image_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.bucket = Bucket(self.checkpoint, self.input_height, self.input_width)
         self.image_bytes = len(self.image)
+        self.layout = layout_of(self.request.op, self.width, self.height, self.request.options)
 
 
 class FairQueue:
