@@ -41,8 +41,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def image_options(command: Command) -> Command:
     """The arguments and options that both commands have."""
+    return click.argument("images", nargs=-1, required=True, metavar="IMAGE...")(request_options(command))
+
+
+def request_options(command: Command) -> Command:
+    """The options of every command that sends pictures; `model_settings` reads those of the model."""
     options = (
-        click.argument("images", nargs=-1, required=True, metavar="IMAGE..."),
         click.option("--model", metavar="ENCODER_DATASET[_SIZE]", help="Such as vits_hypersim_518; else the daemon's."),
         click.option("--encoder", metavar="NAME", help="Size of the network: vits, vitb, vitl, …"),
         click.option("--dataset", metavar="NAME", help="What it was trained on: hypersim, vkitti, relative, …"),
@@ -167,7 +171,7 @@ def pc(
         raise click.UsageError("give --intrinsics or --fov, not both")
     settings = model_settings(**model)
     sources = sources_of(images)
-    camera = _camera(intrinsics) if intrinsics is not None else None
+    camera = camera_of(intrinsics) if intrinsics is not None else None
     assumed_fov = fov or DEFAULT_FOV_DEG
     if colours or camera is None:
         _need_pillow(", or give --intrinsics and --no-colours")
@@ -271,7 +275,8 @@ def _need_pillow(alternative: str = "") -> None:
         raise CommandError(Fault(fault.message + alternative, fault.exit_code, fault.fields)) from None
 
 
-def _camera(path: Path) -> CameraIntrinsics:
+def camera_of(path: Path) -> CameraIntrinsics:
+    """The camera of --intrinsics. Raises click.BadParameter."""
     try:
         return CameraIntrinsics.from_yaml(path)
     except (DepthwireError, OSError) as error:

@@ -1,0 +1,35 @@
+"""Fixtures of the ROS tests: a daemon with the built-in model, small bags of two cameras, and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from depthwire.client import cli
+from tests.e2e.conftest import Daemon, starter
+
+__all__ = ["starter"]
+
+Run = Callable[..., Result]
+SMALL = ("--model-input-size", "56")
+"""A network input at which the built-in model answers within milliseconds."""
+
+
+@pytest.fixture(autouse=True)
+def _nobody_elses_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("DEPTHWIRE_ENDPOINT", raising=False)
+    monkeypatch.setenv("DEPTHWIRE_PROFILES", str(tmp_path / "profiles.yaml"))
+
+
+@pytest.fixture
+def bag(starter: Daemon) -> Run:
+    """`depthwire bag` with the given arguments, at the built-in model's smallest input."""
+
+    def run(*arguments: object) -> Result:
+        words = ["--endpoint", starter.endpoint, "bag", *map(str, arguments), *SMALL]
+        return CliRunner().invoke(cli.main, words)
+
+    return run
