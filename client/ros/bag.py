@@ -86,7 +86,7 @@ class BagConversion:
             raise BagError(f"{plan.output} is there already: remove it, or name another output", field="output")
         self._reader, self._plan = reader, plan
         self._types = OutputTypes(reader.is2)
-        self._conversion = Conversion(MessageBuilder(self._types.store), plan.wanted)
+        self._conversion = Conversion(MessageBuilder(self._types.store))
         kinds = {connection.topic: connection.msgtype for connection in reader.connections}
         topics = choose_topics(kinds, self._is_picture, plan.topics, plan.info)
         self.topics = {topic.name: topic for topic in topics}
@@ -174,7 +174,7 @@ class BagConversion:
         camera: Any = self._plan.camera
         if camera is None and topic.info is not None:
             camera = self._infos[topic.info].at(stamp_ns(message))
-        return self._conversion.prepare(message, camera, topic.is_rectified)
+        return self._conversion.prepare(self._plan.wanted, message, camera, topic.is_rectified)
 
     def _connections(self, topics: Iterable[str]) -> list[Any]:
         wanted = set(topics)

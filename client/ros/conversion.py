@@ -46,12 +46,13 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An image message made ready to be sent.
+    """An image message made ready to be sent, and what is wanted of it.
 
     `inside` is H×W bool, False where a rectified picture shows nothing, or None. `passed_on` is the image's own
     CameraInfo where the depth map's is the same.
     """
 
+    wanted: Wanted
     header: Any
     picture: Picture
     intrinsics: CameraIntrinsics | None
@@ -60,38 +61,39 @@ class Prepared:
 
 
 class Conversion:
-    """Makes requests of image messages and messages of answers, for one set of wishes and the messages of one ROS."""
+    """Makes requests of image messages, and messages of answers, with the message classes of one ROS."""
 
-    def __init__(self, build: MessageBuilder, wanted: Wanted) -> None:
+    def __init__(self, build: MessageBuilder) -> None:
         self._build = build
         self._rectifier = Rectifier()
-        self.wanted = wanted
 
-    def prepare(self, image: Any, info: Any = None, rectified: bool = False) -> Prepared:
+    def prepare(self, wanted: Wanted, image: Any, info: Any = None, rectified: bool = False) -> Prepared:
         """The picture and the camera of an image message; `info` is its CameraInfo (or CameraIntrinsics) or None.
 
         `rectified` says that the image is (a topic named `image_rect…`). Raises MessageError for a message without a
-        picture, CameraInfoError where a cloud is wanted and the camera gives none, MissingEncoderError.
+        picture, CameraInfoError where points are wanted and the camera gives none, MissingEncoderError.
         """
-        picture = image_source(image)
+        header, picture = image.header, image_source(image)
         if info is None:
-            if self.wanted.points:
+            if wanted.points:
                 raise CameraInfoError("points need the camera's CameraInfo and there is none", field="camera_info")
-            return Prepared(image.header, picture, None)
+            return Prepared(wanted, header, picture, None)
         if isinstance(info, CameraIntrinsics):
-            return Prepared(image.header, picture, info)
-        if needs_rectification(info, rectified):
-            if self.wanted.rectify:
-                pixels = picture if isinstance(picture, np.ndarray) else decoded(picture)
-                straight, intrinsics, inside = self._rectifier.rectify(pixels, info)
-                return Prepared(image.header, straight, intrinsics, None if inside.all() else inside)
-            if not self.wanted.points:
-                return Prepared(image.header, picture, None, passed_on=info)
-        return Prepared(image.header, picture, camera_intrinsics(info, rectified=rectified))
+            return Prepared(wanted, header, picture, info)
+        if wanted.rectify and needs_rectification(info, rectified):
+            pixels = picture if isinstance(picture, np.ndarray) else decoded(picture)
+            straight, intrinsics, inside = self._rectifier.rectify(pixels, info)
+            return Prepared(wanted, header, straight, intrinsics, None if inside.all() else inside)
+        try:
+            return Prepared(wanted, header, picture, camera_intrinsics(info, rectified=rectified))
+        except CameraInfoError:
+            if wanted.points:
+                raise
+            return Prepared(wanted, header, picture, None, passed_on=info)
 
     def submit(self, client: DepthClient, prepared: Prepared, **options: Any) -> DepthFuture[Any]:
         """Ask the daemon. Raises what `client.submit` raises."""
-        if self.wanted.points and prepared.intrinsics is not None:
+        if prepared.wanted.points and prepared.intrinsics is not None:
             return client.submit("pc", prepared.picture, prepared.intrinsics, **options)
         return client.submit("metric_depth", prepared.picture, **options)
 
@@ -101,8 +103,8 @@ class Conversion:
         if outside is not None:
             depth[outside] = np.nan
         made: dict[str, Any] = {}
-        if self.wanted.depth:
-            made["depth"] = self._build.depth_image(depth, prepared.header, self.wanted.encoding)
+        if prepared.wanted.depth:
+            made["depth"] = self._build.depth_image(depth, prepared.header, prepared.wanted.encoding)
         if isinstance(answer, PointCloud):
             points = answer.points.reshape(*depth.shape, 3)
             if outside is not None:
@@ -112,8 +114,8 @@ class Conversion:
         return made if info is None else {**made, "camera_info": info}
 
     def _cloud(self, points: npt.NDArray[np.float32], prepared: Prepared) -> Any:
-        colors = rgb_of(prepared.picture) if self.wanted.colors else None
-        if self.wanted.organized:
+        colors = rgb_of(prepared.picture) if prepared.wanted.colors else None
+        if prepared.wanted.organized:
             return self._build.point_cloud(points, prepared.header, colors)
         kept, kept_colors = finite_points(points, colors)
         return self._build.point_cloud(kept, prepared.header, kept_colors)

@@ -182,7 +182,7 @@ def answered(daemon: Daemon) -> int:
 def test_a_killed_run_goes_on_where_it_was_and_asks_for_no_picture_twice(
     bag: Run, starter: Daemon, tmp_path: Path
 ) -> None:
-    count, in_flight = 60, 2
+    count, in_flight = 30, 2
     source, output = long_drive(tmp_path, count), tmp_path / "out"
     journal = tmp_path / "out.part" / "answers"
     words = ["bag", str(source), "-o", str(output), "--in-flight", str(in_flight), *SMALL]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import array
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from depthwire.client import CameraIntrinsics, ros
+from tests.e2e.conftest import Daemon
 from tests.ros.debian import run_in_debian
-from tests.ros.fake_rclpy import SENSOR_MSGS
-from tests.ros.recording import ROS1, ROS2, Ros
+from tests.ros.fake_rclpy import SENSOR_MSGS, Publisher
+from tests.ros.recording import ROS1, ROS2, Ros, jpeg
 
 CAMERA = CameraIntrinsics(210.0, 205.0, 3.0, 2.0, 5, 4)
 BOTH = pytest.mark.parametrize("kind", [ROS1, ROS2], ids=["ros1", "ros2"])
@@ -181,3 +186,20 @@ def test_debians_ros_reads_what_is_built_and_builds_the_same_and_agrees_about_th
     assert found["own_image"] == POINTS[..., 2].tobytes().hex()
     assert found["ours"] == pytest.approx(found["K"])
     assert found["ours_rectified"] == pytest.approx(found["P"])
+
+
+def test_the_readmes_callback_publishes_depth_points_and_camera_info(
+    starter: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "MessageBuilder" in block)
+    monkeypatch.setitem(sys.modules, "sensor_msgs", SimpleNamespace(msg=SENSOR_MSGS))
+    monkeypatch.setitem(sys.modules, "sensor_msgs.msg", SENSOR_MSGS)
+    names: dict[str, Any] = {f"{name}_publisher": Publisher(name, None) for name in ("points", "depth", "info")}
+    exec(code.replace("tcp://gpu:5555", starter.endpoint), names)
+    image = ROS2.compressed(jpeg(1), 5)
+    with names["client"]:
+        names["on_image"](image, ROS2.camera_info(320, 240, 5))
+    (points,), (depth,), (info,) = (names[f"{name}_publisher"].sent for name in ("points", "depth", "info"))
+    assert points.header is depth.header is info.header is image.header
+    assert (points.height, points.width, depth.encoding, info.width) == (240, 320, "16UC1", 320)
