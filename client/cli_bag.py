@@ -108,6 +108,7 @@ def bag(
     with open_bag(bag) as reader, BagConversion(reader, plan) as conversion:
         with session.open_client(IMAGE_TIMEOUT_S, settings) as client:
             _ask_all(client, conversion, plan, in_flight or IN_FLIGHT, as_json)
+        say(f"all images are answered: writing {output}")
         conversion.finish()
         return _report(conversion, plan, as_json)
 

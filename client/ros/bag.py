@@ -7,6 +7,7 @@ writes the output. Answers go into a journal beside the output first, so that an
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -130,7 +131,7 @@ class BagConversion:
             if key in self._journal:
                 known()
             else:
-                yield Frame(key, lambda connection=connection, data=data: self._prepare(connection, data))  # type: ignore[misc]
+                yield Frame(key, functools.partial(self._prepare, connection, data))
 
     def submit(self, client: Any, prepared: Prepared) -> tuple[Any, None]:
         return self._conversion.submit(client, prepared), None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Added = Callable[[str, int, bytes], "Iterable[tuple[str, bytes | memoryview]]"]
 """What to write beside a message, by its topic, time and bytes: (topic, serialised message) pairs."""
 
+_REPAIR = "A recording that broke off may be repaired by `rosbag reindex` or `ros2 bag reindex`"
+
 _NO_HASH = f"RIHS01_{0:064x}"
 """For a type of which there is no definition: the writer wants some hash, and no definition has this one."""
 
@@ -42,7 +44,7 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
         reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
         reader.open()
     except Exception as error:  # what a damaged file makes rosbags raise has no common base
-        raise BagError(f"{path} cannot be read as a bag: {_text(error)}", field="bag") from None
+        raise BagError(f"{path} cannot be read as a bag: {_text(error)}. {_REPAIR}", field="bag") from None
     try:
         yield reader
     finally:
@@ -63,9 +65,7 @@ def messages_in(
             found = next(messages, None)
         except Exception as error:  # as above
             raise BagError(
-                f"{reader.paths[0]} is damaged and cannot be read to its end: {_text(error)}. `rosbag reindex` or "
-                f"`ros2 bag reindex` may repair it",
-                field="bag",
+                f"{reader.paths[0]} is damaged and cannot be read to its end: {_text(error)}. {_REPAIR}", field="bag"
             ) from None
         if found is None:
             return

@@ -6,7 +6,7 @@ Called by `bag`; needs no rosbags.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,7 @@ class CameraInfos:
                 self._infos.append(info)
                 last = found
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._infos)
 
     def at(self, stamp: int) -> Any:

@@ -39,7 +39,7 @@ class MessageBuilder:
         self._point_field = message_type(source, "sensor_msgs", "PointField")
         self._camera_info = message_type(source, "sensor_msgs", "CameraInfo")
         self._region = message_type(source, "sensor_msgs", "RegionOfInterest")
-        self._bytes, self._floats = _containers(self._image)
+        self._containers = _containers(self._image)
 
     def depth_image(self, depth: npt.NDArray[Any], header: Any, encoding: DepthEncoding = "32FC1") -> Any:
         """A depth map as sensor_msgs/Image (REP 118).
@@ -65,7 +65,7 @@ class MessageBuilder:
             encoding=encoding,
             is_bigendian=0,
             step=width * pixels.itemsize,
-            data=self._bytes(pixels),
+            data=self._containers.to_bytes(pixels),
         )
 
     def point_cloud(self, points: npt.NDArray[Any], header: Any, colors: npt.NDArray[np.uint8] | None = None) -> Any:
@@ -96,7 +96,7 @@ class MessageBuilder:
             is_bigendian=False,
             point_step=point_step,
             row_step=point_step * width,
-            data=self._bytes(rows),
+            data=self._containers.to_bytes(rows),
             is_dense=bool(np.isfinite(points).all()),
         )
 
@@ -110,7 +110,9 @@ class MessageBuilder:
         if intrinsics.width is None or intrinsics.height is None or stride < 1:
             raise ValueError("a CameraInfo needs intrinsics with width and height, and a stride of at least 1")
         fx, fy, cx, cy = (value / stride for value in (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy))
-        sent_as = {name: self._floats(values) for name, values in _matrices(fx, fy, cx, cy).items()}
+        to_array, to_sequence = self._containers.to_array, self._containers.to_sequence
+        fields = {name: to_array(values) for name, values in _matrices(fx, fy, cx, cy).items()}
+        fields["D"] = to_sequence([0.0] * 5)
         lower = hasattr(self._camera_info, "k") or "k" in getattr(self._camera_info, "__dataclass_fields__", {})
         return self._camera_info(
             header=header,
@@ -120,7 +122,7 @@ class MessageBuilder:
             binning_x=0,
             binning_y=0,
             roi=self._region(x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
-            **{name.lower() if lower else name: value for name, value in sent_as.items()},  # ROS 2 renamed K to k
+            **{name.lower() if lower else name: value for name, value in fields.items()},  # ROS 2 renamed K to k
         )
 
 
@@ -139,13 +141,21 @@ def finite_points(
     return points[finite], None if colors is None else colors.reshape(-1, 3)[finite]
 
 
-def _containers(message_class: Any) -> tuple[Callable[[npt.NDArray[Any]], Any], Callable[[Sequence[float]], Any]]:
-    """What the classes of this ROS want as uint8[] and float64[], made with as few copies as they allow."""
+@dataclasses.dataclass(frozen=True)
+class _Containers:
+    """What the classes of one ROS want as uint8[], float64[] and float64[N], made with as few copies as they allow."""
+
+    to_bytes: Callable[[npt.NDArray[Any]], Any]
+    to_sequence: Callable[[Sequence[float]], Any]
+    to_array: Callable[[Sequence[float]], Any]
+
+
+def _containers(message_class: Any) -> _Containers:
     if dataclasses.is_dataclass(message_class):  # rosbags: an array, over the same memory
-        return _flat_bytes, np.array
-    if hasattr(message_class, "get_fields_and_field_types"):  # rclpy: checks all but array.array by item
-        return _byte_array, lambda values: array.array("d", values)
-    return np.ndarray.tobytes, list  # rospy: struct.pack wants bytes
+        return _Containers(_flat_bytes, np.array, np.array)
+    if hasattr(message_class, "get_fields_and_field_types"):  # rclpy: looks at every item of all but these
+        return _Containers(_byte_array, lambda values: array.array("d", values), np.array)
+    return _Containers(np.ndarray.tobytes, list, list)  # rospy: struct.pack wants bytes
 
 
 def _flat_bytes(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -169,16 +179,16 @@ def _metres(depth: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _with_packed_colour(points: npt.NDArray[Any], colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """(N, 4) float32: x, y, z and a float whose bits are 0x00RRGGBB, little-endian."""
     rows = np.empty((points.size // 3, 4), "<f4")
-    rows[:, :3] = points.reshape(-1, 3)
-    packed = rows.view(np.uint8).reshape(-1, 16)
-    packed[:, 12:15] = colors.reshape(-1, 3)[:, ::-1]
-    packed[:, 15] = 0
+    red_green_blue = rows.view(np.uint8).reshape(-1, 16)[:, 14:11:-1]
+    for channel in range(3):  # column by column, which is many times faster in numpy than rows of three
+        rows[:, channel] = points.reshape(-1, 3)[:, channel]
+        red_green_blue[:, channel] = colors.reshape(-1, 3)[:, channel]
+    rows.view(np.uint8).reshape(-1, 16)[:, 15] = 0
     return rows
 
 
 def _matrices(fx: float, fy: float, cx: float, cy: float) -> dict[str, list[float]]:
     return {
-        "D": [0.0] * 5,
         "K": [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
         "R": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         "P": [fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],

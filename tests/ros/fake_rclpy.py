@@ -32,8 +32,8 @@ def _message(kind: str, /, *, bytes_of: str = "", matrices: dict[str, int] | Non
                 assert isinstance(value, array.array)
                 assert value.typecode == "d"
             elif key in sizes:
-                value = np.array(value, np.float64)
-                assert value.shape == (sizes[key],)
+                assert isinstance(value, np.ndarray)
+                assert (value.dtype, value.size) == (np.float64, sizes[key])
             elif isinstance(default, (bool, int, float, str, bytes)):
                 assert isinstance(value, type(default)), f"The '{key}' field must be of type '{type(default)}'"
             setattr(self, key, value)

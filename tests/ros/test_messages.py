@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,3 +204,17 @@ def test_the_readmes_callback_publishes_depth_points_and_camera_info(
     (points,), (depth,), (info,) = (names[f"{name}_publisher"].sent for name in ("points", "depth", "info"))
     assert points.header is depth.header is info.header is image.header
     assert (points.height, points.width, depth.encoding, info.width) == (240, 320, "16UC1", 320)
+
+
+def test_the_package_imports_with_neither_ros_nor_rosbags_nor_opencv_nor_pillow() -> None:
+    absent = ("rosbags", "sensor_msgs", "rospy", "rclpy", "cv2", "PIL", "tqdm")
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent!r}))\n"
+        "from depthwire.client import cli, ros\n"
+        "from depthwire.client.ros import bag, node_core\n"
+        "from depthwire.client.ros.bag_files import open_bag\n"
+        "from pathlib import Path\n"
+        "try:\n    open_bag(Path('x')).__enter__()\nexcept ros.BagError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "pip install 'depthwire[ros]'" in done.stdout

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import array
 import importlib
+import re
+import runpy
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,9 +42,9 @@ def camera_info(number: int, focal: float = 100.0, d: tuple[float, ...] = ()) ->
         height=HEIGHT,
         distortion_model="plumb_bob",
         d=array.array("d", d),
-        k=k,
+        k=np.array(k, np.float64),
         r=np.eye(3).ravel(),
-        p=[focal, 0, 3, 0, 0, focal, 4, 0, 0, 0, 1, 0],
+        p=np.array([focal, 0, 3, 0, 0, focal, 4, 0, 0, 0, 1, 0], np.float64),
         roi=region,
     )
 
@@ -186,3 +190,31 @@ def test_the_packages_parameter_file_names_every_parameter_with_its_default() ->
     written = yaml.safe_load((PACKAGE / "config" / "depth.yaml").read_text())["/**"]["ros__parameters"]
     assert NodeSettings(**written) == NodeSettings()
     assert set(written) == set(NodeSettings.__dataclass_fields__)
+
+
+def test_the_launch_file_names_the_nodes_topics_and_parameters_and_the_packages_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def recorded(*given: Any, **named: Any) -> SimpleNamespace:
+        return SimpleNamespace(given=given, **named)
+
+    for name, members in {
+        "ament_index_python.packages": {"get_package_share_directory": lambda package: PACKAGE.parent / package},
+        "launch": {"LaunchDescription": list},
+        "launch.actions": {"DeclareLaunchArgument": recorded},
+        "launch.substitutions": {"LaunchConfiguration": lambda argument: argument},
+        "launch_ros.actions": {"Node": recorded},
+        "launch_ros.parameter_descriptions": {"ParameterValue": recorded},
+    }.items():
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**members))
+    *declared, node = runpy.run_path(str(PACKAGE / "launch" / "depth.launch.py"))["generate_launch_description"]()
+    defaults = {argument.given[0]: argument.default_value for argument in declared}
+    assert Path(defaults["params"]).is_file()
+    assert dict(node.remappings) == {"image": "image", "camera_info": "camera_info"}
+    assert {"image", "camera_info"} <= set(defaults)
+    parameters_file, parameters = node.parameters
+    assert parameters_file == "params"
+    assert set(parameters) <= set(NodeSettings.__dataclass_fields__) & set(defaults)
+    setup = (PACKAGE / "setup.py").read_text()
+    assert all((PACKAGE / file).is_file() for file in re.findall(r'"((?:launch|config|package)[/.][\w./]+)"', setup))
+    assert f"{node.executable} = depthwire_ros.depth:main" in setup
