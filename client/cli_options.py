@@ -1,4 +1,4 @@
-"""The arguments and options that `depthwire depth` and `depthwire pc` have in common, as decorators of the commands."""
+"""The arguments and options that several commands have in common, as decorators of the commands."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def image_options(command: Command) -> Command:
     """The arguments and options that both commands have."""
+    return click.argument("images", nargs=-1, required=True, metavar="IMAGE...")(request_options(command))
+
+
+def request_options(command: Command) -> Command:
+    """The options of every command that sends pictures; `model_settings` reads those of the model."""
     options = (
-        click.argument("images", nargs=-1, required=True, metavar="IMAGE..."),
         click.option("--model", metavar="ENCODER_DATASET[_SIZE]", help="Such as vits_hypersim_518; else the daemon's."),
         click.option("--encoder", metavar="NAME", help="Size of the network: vits, vitb, vitl, …"),
         click.option("--dataset", metavar="NAME", help="What it was trained on: hypersim, vkitti, relative, …"),

@@ -114,6 +114,18 @@ def depth_picture(depth: NDArray[Any], unit: str = "m", near: float | None = Non
     return picture  # type: ignore[no-any-return]
 
 
+def depth_millimetres(depth_metres: NDArray[Any]) -> NDArray[np.uint16]:
+    """Whole millimetres of a depth map, rounded to nearest: the integer form of REP 118.
+
+    depth_metres: floats of any shape, metres. 0 says "no depth" and stands for what is not finite, not positive or
+    beyond 65.535 m.
+    """
+    millimetres = np.rint(np.asarray(depth_metres, np.float64) * 1000)
+    with np.errstate(invalid="ignore"):
+        valid = (millimetres > 0) & (millimetres <= MAX_DEPTH_MM)
+    return np.where(valid, millimetres, 0).astype(np.uint16)
+
+
 def save_depth_png16(path: str | os.PathLike[str], depth_metres: NDArray[Any]) -> None:
     """Write a depth map as a 16-bit greyscale PNG of millimetres, rounded to nearest: the integer form of REP 118.
 
@@ -122,10 +134,7 @@ def save_depth_png16(path: str | os.PathLike[str], depth_metres: NDArray[Any]) -
     OSError where the file cannot be written.
     """
     pil = pillow()
-    millimetres = np.rint(np.asarray(_checked(depth_metres), np.float64) * 1000)
-    with np.errstate(invalid="ignore"):
-        valid = (millimetres > 0) & (millimetres <= MAX_DEPTH_MM)
-    pixels = np.where(valid, millimetres, 0).astype(np.uint16)
+    pixels = depth_millimetres(_checked(depth_metres))
     pil.Image.fromarray(pixels).save(Path(path), format="PNG")
 
 
