@@ -15,7 +15,7 @@ Client: TypeAlias = tuple[bytes, ...]
 """Who asked: the routing ids of the envelope."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Pending:
     """An admitted request until its one answer has been sent."""
 

@@ -145,6 +145,11 @@ class Scheduler:
         firsts = [first for queue in ready for first in queue.firsts() if first.client not in held_back]
         return min(firsts, key=self._place, default=None)
 
+    @property
+    def buckets(self) -> Collection[Bucket]:
+        """Those that requests wait in."""
+        return self._queues.keys()
+
     def heads(self) -> list[Pending]:
         """The request at the head of each queue that is not empty."""
         return [self._first(queue) for queue in self._queues.values()]
