@@ -89,11 +89,12 @@ class FairQueue:
             if not queue:
                 del self._clients[client]
 
-    def firsts(self) -> Iterator[Pending]:
+    def firsts(self) -> list[Pending]:
         """The next one of each client."""
-        yield from (queue[0] for queue in self._clients.values())
+        firsts = [queue[0] for queue in self._clients.values()]
         if self._aside:
-            yield from (queue[-1] for client, queue in self._aside.items() if client not in self._clients)
+            firsts += [queue[-1] for client, queue in self._aside.items() if client not in self._clients]
+        return firsts
 
     def clients(self) -> Iterator[Client]:
         """Those with a request that will probably be in time."""

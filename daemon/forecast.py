@@ -26,22 +26,7 @@ _CERTAIN = 0.9
 """What is certain is this much of the least time measured: a pass may always turn out a little quicker than any yet."""
 
 _WEIGHT = 1 / 32
-
-
-@dataclass
-class Average:
-    """A mean over the last few dozen values, right from the first one on."""
-
-    _sum: float = 0.0
-    _count: float = 0.0
-
-    def note(self, value: float) -> None:
-        self._sum += value - _WEIGHT * self._sum
-        self._count += 1 - _WEIGHT * self._count
-
-    @property
-    def value(self) -> float:
-        return self._sum / self._count if self._count else 0.0
+"""Of one answer in the mean of the last few dozen."""
 
 
 @dataclass
@@ -60,8 +45,9 @@ class Pace:
 
     noted_at: float
     largest_batch: int = 1
-    request_s: Average = field(default_factory=Average)
-    """What a busy worker takes for one answer after another: its real rate, whatever limits it."""
+    seconds: float = 0.0
+    answers: float = 0.0
+    """How long answers took, and how many those were; the last few dozen weigh most."""
     _held_s: float = 0.0
     _swing_s: float = 0.0
     _span: _Span = field(init=False)
@@ -90,47 +76,52 @@ class Pace:
         """From a worker's getting a request to its answer, rarely more: mean and four mean deviations, as RFC 6298."""
         return self._held_s + 4 * self._swing_s
 
-    def note_pass(self, infer_s: float, batch_size: int, now: float) -> None:
-        """One request of a pass of `batch_size` was answered."""
+    @property
+    def request_s(self) -> float:
+        """What a busy worker takes for one answer after another: its real rate, whatever limits it."""
+        return self.seconds / self.answers
+
+    def note_answer(self, infer_s: float, batch_size: int, since_last_s: float, held_s: float, now: float) -> None:
+        self.noted_at = now
+        self.seconds += since_last_s - _WEIGHT * self.seconds
+        self.answers += 1 - _WEIGHT * self.answers
         span = self._span
         if span.passes >= _SPAN_PASSES and now - span.began >= _SPAN_S:
             self._before, self._span = span, _Span(now)
             span = self._span
         span.passes += 1 / batch_size
-        span.pass_s = min(span.pass_s, infer_s)
-        span.request_s = min(span.request_s, infer_s / batch_size)
-        self.largest_batch = max(self.largest_batch, batch_size)
+        if infer_s < span.pass_s:
+            span.pass_s = infer_s
+        if infer_s < batch_size * span.request_s:
+            span.request_s = infer_s / batch_size
+        if batch_size > self.largest_batch:
+            self.largest_batch = batch_size
+        self.note_held(held_s)
 
     def note_held(self, held_s: float) -> None:
         """A worker had a request for so long until it was answered, or too late."""
         if not self._held_s:
             self._held_s, self._swing_s = held_s, held_s / 2
             return
-        self._swing_s += (abs(held_s - self._held_s) - self._swing_s) / 4
-        self._held_s += (held_s - self._held_s) / 8
+        change = held_s - self._held_s
+        self._swing_s += (abs(change) - self._swing_s) / 4
+        self._held_s += change / 8
 
 
 class Forecast:
     def __init__(self) -> None:
         self._paces: dict[Bucket, Pace] = {}
-        self.request_s = Average()
-        """As in Pace, over all buckets."""
 
     def note_answer(
         self, bucket: Bucket, infer_s: float, batch_size: int, since_last_s: float, held_s: float, now: float
     ) -> None:
         """A worker answered a request: the time of its pass, since the worker's last answer, and since it got it."""
-        pace = self._paces.pop(bucket, None)
+        pace = self._paces.get(bucket)
         if pace is None or now - pace.noted_at > KEEPS_S:
-            pace = Pace(now)
-        self._paces[bucket] = pace  # at the end: the first one is the one noted longest ago
-        if len(self._paces) > MAX_BUCKETS:
-            del self._paces[next(iter(self._paces))]
-        pace.noted_at = now
-        pace.note_pass(infer_s, batch_size, now)
-        pace.request_s.note(since_last_s)
-        pace.note_held(held_s)
-        self.request_s.note(since_last_s)
+            if len(self._paces) >= MAX_BUCKETS:
+                del self._paces[min(self._paces, key=lambda known: self._paces[known].noted_at)]
+            pace = self._paces[bucket] = Pace(now)
+        pace.note_answer(infer_s, batch_size, since_last_s, held_s, now)
 
     def note_too_late(self, bucket: Bucket, held_s: float) -> None:
         """A worker had a request for so long and could not answer it in time."""
@@ -142,7 +133,9 @@ class Forecast:
         pace = self._paces.get(bucket)
         return pace if pace is not None and now - pace.noted_at <= KEEPS_S else None
 
-    def mean_request_s(self, bucket: Bucket) -> float:
-        """What a worker takes for a request of this bucket; of any, where this one is not known."""
-        pace = self._paces.get(bucket)
-        return pace.request_s.value if pace is not None else self.request_s.value
+    def mean_request_s(self, bucket: Bucket | None = None) -> float:
+        """What a worker takes for a request of this bucket; of any, where this one is not known. 0 if nothing is."""
+        if bucket is not None and (pace := self._paces.get(bucket)) is not None:
+            return pace.request_s
+        answers = sum(pace.answers for pace in self._paces.values())
+        return sum(pace.seconds for pace in self._paces.values()) / answers if answers else 0.0

@@ -28,7 +28,6 @@ class Share:
     """What one client has under way."""
 
     in_flight: int = 0
-    waiting_bytes: int = 0
     models: dict[str, int] = field(default_factory=dict)
     """Requests by model."""
     streams: int = 0
@@ -47,11 +46,11 @@ class Quotas:
         """Clients that have anything under way."""
         return len(self._shares)
 
-    def check(self, pending: Pending, more_bytes: int, *, in_place: bool, new_stream: bool) -> None:
+    def check(self, pending: Pending, waiting_bytes: int, more_bytes: int, *, in_place: bool, new_stream: bool) -> None:
         """Raise OverloadedError, naming the limit, if its client may not have this request under way too.
 
-        `more_bytes` more would wait; `in_place` says that another one of its stream goes for it, `new_stream` that it
-        would be the only one of its stream.
+        `waiting_bytes` of its images wait, `more_bytes` more would; `in_place` says that another one of its stream goes
+        for it, `new_stream` that it would be the only one of its stream.
         """
         limits, share = self._limits, self._shares.get(pending.client, _NOTHING)
         at_most, of_field = 0, None
@@ -63,7 +62,7 @@ class Quotas:
             at_most, what, of_field = limits.max_streams_per_client, "streams", "stream"
         if at_most:
             raise OverloadedError(f"this client has {at_most} {what} in flight, its limit", field=of_field)
-        if share.waiting_bytes and share.waiting_bytes + more_bytes > limits.max_waiting_bytes_per_client:
+        if waiting_bytes and waiting_bytes + more_bytes > limits.max_waiting_bytes_per_client:
             raise OverloadedError(
                 f"the waiting images of this client would exceed {limits.max_waiting_bytes_per_client} bytes,"
                 " its limit",
@@ -72,7 +71,9 @@ class Quotas:
 
     def begin(self, pending: Pending, *, new_stream: bool) -> None:
         """A request is admitted; `new_stream` says that it is the only one of its stream's name, if it has one."""
-        share = self._shares.setdefault(pending.client, Share())
+        share = self._shares.get(pending.client)
+        if share is None:
+            share = self._shares[pending.client] = Share()
         share.in_flight += 1
         share.models[pending.model] = share.models.get(pending.model, 0) + 1
         share.streams += new_stream
@@ -90,7 +91,3 @@ class Quotas:
             share.models[pending.model] = left
         else:
             del share.models[pending.model]
-
-    def note_waiting(self, client: Client, change: int) -> None:
-        """So many bytes of images more wait, or less."""
-        self._shares[client].waiting_bytes += change

@@ -27,6 +27,7 @@ class Turn:
 
     number: int
     waiting: int = 0
+    waiting_bytes: int = 0
 
 
 @dataclass
@@ -55,11 +56,17 @@ class Scheduler:
 
         One that takes the place of a waiting one of its stream takes no other: only its image may be too large.
         """
-        replaced = self._replaced_by(pending)
+        newest = self._newest_of_stream(pending)
+        replaced = newest if newest is not None and newest.worker is None else None
         more_bytes = pending.image_bytes - (replaced.image_bytes if replaced else 0)
+        turn = self._turns.get(pending.client)
         try:
             self._quotas.check(
-                pending, more_bytes, in_place=replaced is not None, new_stream=self._is_new_stream(pending)
+                pending,
+                turn.waiting_bytes if turn is not None else 0,
+                more_bytes,
+                in_place=replaced is not None,
+                new_stream=newest is None and pending.request.stream is not None,
             )
             if replaced is None and self.waiting >= self.limits.max_waiting:
                 raise OverloadedError(f"{self.limits.max_waiting} requests are waiting, the limit")
@@ -75,8 +82,9 @@ class Scheduler:
 
     def backlog_s(self, workers: int) -> float:
         """How long the workers will be busy with what is admitted, at the rates measured."""
+        of_any_s = self.forecast.mean_request_s()
         waiting = sum(len(queue) * self.forecast.mean_request_s(bucket) for bucket, queue in self._queues.items())
-        with_workers = (len(self._open) - self.waiting) * self.forecast.request_s.value
+        with_workers = (len(self._open) - self.waiting) * of_any_s
         return (waiting + with_workers) / max(workers, 1)
 
     def certainly_late(
@@ -117,7 +125,7 @@ class Scheduler:
         """Put a request into its queue; returns the one of the same stream that it supersedes, still to be answered."""
         self._open[pending.client, pending.request.id] = pending
         superseded = self._newest_of_stream(pending)
-        self._quotas.begin(pending, new_stream=self._is_new_stream(pending))
+        self._quotas.begin(pending, new_stream=superseded is None and pending.request.stream is not None)
         if pending.deadline != float("inf"):
             heapq.heappush(self._deadlines, (pending.deadline, pending.ticket, pending))
         self._enqueue(pending)
@@ -136,13 +144,14 @@ class Scheduler:
         It is the first of the client whose turn it is, so that none waits for all that another one has sent; or the
         first that will probably be in time. Clients that are `held_back` get no turn.
         """
-        ready = []
+        firsts: list[Pending] = []
         for bucket, queue in self._queues.items():
             if any(table.is_ready(bucket) for table in tables):
-                ready.append(queue)
                 if (pace := self.forecast.pace(bucket, now)) is not None:
                     queue.put_aside(now + pace.likely_s)
-        firsts = [first for queue in ready for first in queue.firsts() if first.client not in held_back]
+                firsts += queue.firsts()
+        if held_back:
+            firsts = [first for first in firsts if first.client not in held_back]
         return min(firsts, key=self._place, default=None)
 
     @property
@@ -213,9 +222,9 @@ class Scheduler:
         if first:
             turn.number = 0
         turn.waiting += 1
+        turn.waiting_bytes += pending.image_bytes
         self.waiting += 1
         self.waiting_bytes += pending.image_bytes
-        self._quotas.note_waiting(pending.client, pending.image_bytes)
 
     def _dequeue(self, pending: Pending) -> None:
         queue = self._queues[pending.bucket]
@@ -224,30 +233,22 @@ class Scheduler:
             del self._queues[pending.bucket]
         turn = self._turns[pending.client]
         turn.waiting -= 1
+        turn.waiting_bytes -= pending.image_bytes
         if not turn.waiting:
             del self._turns[pending.client]
         self.waiting -= 1
         self.waiting_bytes -= pending.image_bytes
-        self._quotas.note_waiting(pending.client, -pending.image_bytes)
 
     def _newest_of_stream(self, pending: Pending) -> Pending | None:
         stream = pending.request.stream
         return None if stream is None else self._streams.get((pending.client, stream))
 
-    def _is_new_stream(self, pending: Pending) -> bool:
-        return pending.request.stream is not None and self._newest_of_stream(pending) is None
-
-    def _replaced_by(self, pending: Pending) -> Pending | None:
-        """The waiting request whose place this one would take."""
-        newest = self._newest_of_stream(pending)
-        return newest if newest is not None and newest.worker is None else None
-
     def _turns_before(self, pending: Pending, queue: FairQueue, held_back: Collection[Client]) -> int:
         """How many of a bucket's queue are served before a new request, at the least, as clients take turns."""
-        replaced = self._replaced_by(pending)
         own = queue.in_time(pending.client)
-        if replaced is not None and replaced.bucket == pending.bucket and not replaced.put_aside:
-            own -= 1
+        replaced = self._newest_of_stream(pending)
+        if replaced is not None and replaced.worker is None and not replaced.put_aside:
+            own -= replaced.bucket == pending.bucket
         mine = self._turns.get(pending.client)
         before = own
         for client in queue.clients():

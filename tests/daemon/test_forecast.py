@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from depthwire.daemon import catalogue
-from depthwire.daemon.forecast import KEEPS_S, MAX_BUCKETS, Average, Forecast
+from depthwire.daemon.forecast import KEEPS_S, MAX_BUCKETS, Forecast
 from depthwire.daemon.residency import Bucket
 
 VITS = catalogue.lookup("vits", "hypersim")
@@ -92,12 +92,12 @@ def test_what_was_measured_long_ago_is_unknown() -> None:
     assert not pace.is_certain
 
 
-def test_an_average_is_right_from_the_first_value_on_and_follows_the_last_few_dozen() -> None:
-    average = Average()
-    assert average.value == 0.0
-    average.note(0.3)
-    assert average.value == pytest.approx(0.3)
+def test_the_mean_is_right_from_the_first_answer_on_and_follows_the_last_few_dozen() -> None:
+    forecast = Forecast()
+    assert forecast.mean_request_s(BUCKET) == 0.0
+    forecast.note_answer(BUCKET, 0.1, 1, 0.3, 0.1, 0.0)
+    assert forecast.mean_request_s(BUCKET) == pytest.approx(0.3)
     for _ in range(50):
-        for value in (0.16, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0):  # a batch of eight: one answer after another
-            average.note(value)
-    assert average.value == pytest.approx(0.02, rel=0.15)
+        for since_last_s in (0.16, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0):  # a batch of eight: one answer after another
+            forecast.note_answer(BUCKET, 0.1, 8, since_last_s, 0.1, 0.0)
+    assert forecast.mean_request_s(BUCKET) == pytest.approx(0.02, rel=0.15)
