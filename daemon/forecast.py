@@ -13,8 +13,8 @@ from depthwire.daemon.residency import Bucket
 MAX_BUCKETS = 256
 """Buckets remembered: clients choose input sizes freely. The one noted longest ago is forgotten first."""
 
-KEEPS_S = 60.0
-"""A bucket that has answered nothing for this long is unknown again."""
+KEEPS_S = 10.0
+"""A bucket that has answered nothing for this long is unknown again: what is refused is not measured either."""
 
 _TRUSTED_PASSES = 4
 """Before the network has run this often nothing is certain: its first passes compile, or find cold caches."""
