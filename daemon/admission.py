@@ -50,7 +50,11 @@ class Admission:
             "min_image_side": self._config.min_image_side,
             "max_input_pixels": self._max_input_pixels,
             "max_waiting": self._config.max_waiting,
+            "max_waiting_bytes": self._config.max_waiting_mb * 2**20,
             "max_in_flight_per_client": self._config.max_in_flight_per_client,
+            "max_waiting_bytes_per_client": self._config.max_waiting_mb_per_client * 2**20,
+            "max_models_per_client": self._config.max_models_per_client,
+            "max_streams_per_client": self._config.max_streams_per_client,
         }
 
     def admit(

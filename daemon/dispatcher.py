@@ -146,6 +146,8 @@ class Dispatcher:
                 case jobs.Dropped(ticket):
                     self.hear_starts()
                     pending = self._take_back(link, ticket)
+                    if pending is not None and now >= pending.deadline:
+                        self._scheduler.forecast.note_too_late(pending.bucket, now - pending.handed_over_at)
                     if pending is not None and not pending.answered:
                         self._refuse(pending, DeadlineExceededError("timeout_ms passed before it could run"))
                 case jobs.Started() as started:
@@ -199,10 +201,17 @@ class Dispatcher:
             self._on_started(link, starts[0])
         link.proof.succeeded(self._clock())
         if not is_probe(done.ticket):  # it is much smaller than what clients send
-            self._scheduler.note_service(1e-3 * done.infer_ms / done.batch_size)
+            self._note_answer(link, pending, done)
         if not pending.answered:
             self._deliver(pending, done)
         self._take_back(link, done.ticket)
+
+    def _note_answer(self, link: WorkerLink, pending: Pending, done: jobs.Done) -> None:
+        now = link.heard_at
+        since_last_s, held_s = now - link.busy_since, now - pending.handed_over_at
+        link.busy_since = now
+        forecast = self._scheduler.forecast
+        forecast.note_answer(pending.bucket, 1e-3 * done.infer_ms, done.batch_size, since_last_s, held_s, now)
 
     def _on_failed(self, link: WorkerLink, failed: jobs.Failed) -> None:
         self.hear_starts()  # it may have failed before it started, or after
@@ -320,12 +329,19 @@ class Dispatcher:
             links = [link for link in self.supervisor.ready if self._has_room(link)]
             if not links:
                 return
-            held_back = self._outbox.slow_clients
-            pending = self._scheduler.next_ready([link.residency for link in links], held_back)
+            now, held_back = self._clock(), self._outbox.slow_clients
+            pending = self._scheduler.next_ready([link.residency for link in links], now, held_back)
             if pending is None:
                 return
+            if self._scheduler.is_too_late(pending, now):
+                self._metrics.refused_early += 1
+                self._refuse(pending, DeadlineExceededError("timeout_ms would pass before it could run"))
+                continue
             able = [link for link in links if link.residency.is_ready(pending.bucket)]
             link = min(able, key=lambda link: len(link.in_flight))
+            assert link.hello is not None
+            if pending.put_aside and link.staged >= link.hello.max_batch:
+                return  # time is short, so that a worker should hold no more than its next batch
             if pending.attempts and link.in_flight:
                 return  # a suspect runs alone, so that it takes no neighbour with it
             if not self._stage(link, pending):
@@ -372,9 +388,12 @@ class Dispatcher:
         """Give a request, whose memory is reserved, to a worker; False if the worker is gone."""
         self._arena.write(pending.image_block, pending.image)
         pending.worker = link.slot
+        pending.handed_over_at = now = self._clock()
+        if not link.in_flight:
+            link.busy_since = now
         link.in_flight[pending.ticket] = pending
         link.staged += 1
-        link.residency.begin(pending.bucket, pending.model, self._clock())
+        link.residency.begin(pending.bucket, pending.model, now)
         return link.send(_job(pending))
 
 

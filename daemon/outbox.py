@@ -17,6 +17,7 @@ import zmq
 
 from depthwire.daemon.arena import Arena
 from depthwire.daemon.jobs import Done
+from depthwire.daemon.logs import Rarely
 from depthwire.daemon.scheduler import Client, Pending
 from depthwire.protocol import result_header
 
@@ -45,6 +46,7 @@ class Outbox:
         self._stall_timeout_s = stall_timeout_s
         self._clock = clock
         self._moved_at: dict[Client, float] = {}
+        self._unread = Rarely()
         self.slow_clients: set[Client] = set()
         """Those with so many bytes made or unread that nothing more is run for them until they read."""
         self._arena = arena
@@ -60,7 +62,8 @@ class Outbox:
             if not self._begin(envelope[0]):
                 self._router.getsockopt(zmq.EVENTS)  # has ZeroMQ take note of what the client has read meanwhile
                 if not self._begin(envelope[0]):
-                    log.warning("a client does not read its replies; one was dropped, and its other requests with it")
+                    if (before := self._unread.due(self._clock())) is not None:
+                        log.warning("a client does not read its replies: one was dropped%s", before)
                     return False
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
