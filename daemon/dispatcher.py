@@ -392,6 +392,7 @@ def _job(pending: Pending) -> jobs.Stage:
         cx=camera.cx if camera else 0.0,
         cy=camera.cy if camera else 0.0,
         deadline=pending.deadline,
+        place=pending.place,
     )
 
 

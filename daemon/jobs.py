@@ -94,6 +94,8 @@ class Stage(NamedTuple):
     cx: float
     cy: float
     deadline: float
+    place: int = 0
+    """Of two jobs the one with the lower place runs first: the ticket, or that of the job whose place this one took."""
 
 
 class Drop(NamedTuple):

@@ -49,10 +49,13 @@ class Pending:
     started: bool = False
     attempts: int = 0
     """How often a worker died with this request under its hands."""
+    place: int = field(init=False)
+    """Its order in the worker's row: its ticket, or that of the waiting request that it superseded."""
     bucket: Bucket = field(init=False)
     image_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.place = self.ticket
         self.bucket = Bucket(self.checkpoint, self.input_height, self.input_width)
         self.image_bytes = len(self.image)
 
@@ -153,7 +156,13 @@ class Scheduler:
         if pending.request.stream is not None:
             superseded = self._streams.get((pending.client, pending.request.stream))
             self._streams[pending.client, pending.request.stream] = pending
-        return superseded if superseded is not None and not superseded.started else None
+        if superseded is None or superseded.started:
+            return None
+        # Or a camera that is quicker than the row would lose its place with every frame, and never be answered.
+        pending.place = superseded.place
+        if superseded.worker is not None:
+            self._turns[pending.client].number = 0  # it had its turn, and got nothing for it
+        return superseded
 
     def requeue(self, pending: Pending) -> None:
         """Back to the head of its queue: its worker died."""

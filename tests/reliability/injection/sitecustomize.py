@@ -8,6 +8,8 @@ A fault is ordered by creating a file with the fault's name in the folder that D
 batch takes the file away and has the fault: `segfault`, `out_of_memory` (what the engine raises when it has no memory),
 `poisoned` (a sticky device error: every later batch would fail too), `item` (one item of the batch raises), `hang` (the
 batch never ends), `exit` (the process ends without a word).
+
+DEPTHWIRE_TEST_SERVICE_S is how many seconds the null engine sleeps for each picture: a network whose speed is known.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ def _install(folder: Path) -> None:
     from depthwire.daemon import engine_null
 
     broken = False
+    service_s = float(os.environ.get("DEPTHWIRE_TEST_SERVICE_S", "0"))
 
     def ordered(name: str) -> bool:
         try:
@@ -43,6 +46,8 @@ def _install(folder: Path) -> None:
 
     def infer(self: Any, batch: Sequence[float]) -> Sequence[float]:
         nonlocal broken
+        if service_s:
+            time.sleep(service_s * len(batch))
         if ordered("segfault"):
             import ctypes
 
