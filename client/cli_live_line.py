@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from depthwire.client.cli_session import fault_of, say
-from depthwire.client.stream_core import StreamCounts, StreamItem
+from depthwire.client.stream_items import StreamCounts, StreamItem
 
 WINDOW_S = 5.0
 """What the rate and the ages are taken over."""

@@ -38,7 +38,7 @@ from depthwire.client.cli_session import (
 )
 from depthwire.client.sinks import CloudFolder, DepthFolder, Sink
 from depthwire.client.sources import DEFAULT_VIDEO_FPS, FrameSource, open_source, paced
-from depthwire.client.stream_core import Frame, Policy, StreamItem
+from depthwire.client.stream_items import Frame, Policy, StreamItem
 from depthwire.client.streams import DepthStream
 from depthwire.client.viewer import DEFAULT_PORT, Viewer
 from depthwire.protocol import (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from depthwire.client.cli_depth import rgb_of, save_depth
 from depthwire.client.cli_images import need_folder
 from depthwire.client.ply import write_ply
-from depthwire.client.stream_core import Frame, StreamItem
+from depthwire.client.stream_items import Frame, StreamItem
 
 
 class Sink(Protocol):

@@ -16,7 +16,7 @@ import click
 
 from depthwire.client.cli_images import IMAGE_SUFFIXES, Source, sources_of
 from depthwire.client.cli_session import CommandError, Exit, Fault
-from depthwire.client.stream_core import Frame
+from depthwire.client.stream_items import Frame
 
 DEFAULT_VIDEO_FPS: Final = 30.0
 NETWORK_SCHEMES: Final = ("rtsp://", "rtsps://", "rtmp://", "udp://", "http://", "https://")

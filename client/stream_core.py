@@ -9,16 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 from depthwire.client.core import Call, ClientClosedError
-from depthwire.client.images import ImageSource
 from depthwire.client.results import Result
-from depthwire.protocol import CameraIntrinsics, DepthwireError, SupersededError
-
-Policy: TypeAlias = Literal["latest", "all"]
-R = TypeVar("R")
+from depthwire.client.stream_items import Frame, StreamCounts, StreamItem
+from depthwire.protocol import DepthwireError, SupersededError
 
 LATEST_IN_FLIGHT: Final = 3
 """One that is worked on, one that waits behind it, and one on its way to take the place of that."""
@@ -29,65 +26,6 @@ REFRESH_SHARE: Final = 0.25
 is much faster than the daemon then sends at most four frames for each result, and ages suffer by no more than this."""
 FIRST_INTERVAL_S: Final = 0.2
 """Stands for the time between two results until there are two."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture of a stream, where it is more than an image or `(image, meta)`.
-
-    `image` is what the client's methods take, `meta` a small map that comes back with the answer. `intrinsics` go
-    before the stream's own. `taken` is when the picture was taken, in seconds of `time.monotonic()`; without it, when
-    the iterable handed it over. `name` is what files made of it are called.
-    """
-
-    image: ImageSource = field(repr=False)
-    meta: dict[Any, Any] | None = None
-    intrinsics: CameraIntrinsics | None = None
-    taken: float | None = None
-    name: str | None = None
-
-
-FrameLike: TypeAlias = "Frame | tuple[ImageSource, dict[Any, Any] | None] | ImageSource"
-"""What a stream is made of: an image as the client's methods take it, `(image, meta)`, or a Frame."""
-
-
-@dataclass(frozen=True, eq=False)
-class StreamItem(Generic[R]):
-    """What a stream yields: a frame with its result or its error.
-
-    `index` counts the source's frames from 0, `age` is seconds from the frame being taken to its delivery, `dropped`
-    how many frames between the item before and this one were dropped. `error` is what became of the frame instead of a
-    result, else None: a DepthwireError, or what reading the image raised (OSError, TypeError).
-    """
-
-    index: int
-    frame: Frame
-    age: float
-    dropped: int
-    error: Exception | None
-    _result: R | None = field(repr=False)
-
-    @property
-    def result(self) -> R:
-        """The DepthMap or PointCloud. Raises `error` where there is one."""
-        if self.error is not None:
-            raise self.error
-        return cast(R, self._result)
-
-    @property
-    def meta(self) -> dict[Any, Any]:
-        """The frame's meta; empty where it had none."""
-        return self.frame.meta or {}
-
-
-@dataclass
-class StreamCounts:
-    """Frames so far: given by the source, delivered with a result, delivered with an error, dropped for newer ones."""
-
-    taken: int = 0
-    results: int = 0
-    errors: int = 0
-    dropped: int = 0
 
 
 Outcome: TypeAlias = "Result | Exception"
@@ -238,7 +176,7 @@ class LatestFrames(StreamCore):
         self._stalled = stalled
         self._waiting: Ticket | None = None
         self._ready: dict[bool, Ticket] = {}  # at most one result (False) and one error (True)
-        self._newest_ready = -1
+        self._newest_result = -1
         self._quiet_since = 0.0
         self._sent_at = 0.0
         self._result_at = 0.0
@@ -281,10 +219,11 @@ class LatestFrames(StreamCore):
 
     def _make_ready(self, ticket: Ticket, is_error: bool, now: float) -> None:
         self._quiet_since = now
-        if ticket.index < max(self._newest_ready, self._last_delivered):  # a newer one was quicker
+        if ticket.index < max(self._newest_result, self._last_delivered):  # a newer one was quicker
             self.counts.dropped += 1
             return
-        self._newest_ready = ticket.index
+        if not is_error:
+            self._newest_result = ticket.index
         if is_error in self._ready:
             self.counts.dropped += 1
         self._ready[is_error] = ticket
@@ -298,10 +237,13 @@ class LatestFrames(StreamCore):
             self._make_ready(ticket, True, now)
 
     def _next_ready(self) -> Ticket | None:
-        if not self._ready:
-            return None
-        kind = min(self._ready, key=lambda kind: self._ready[kind].index)
-        return self._ready.pop(kind)
+        result, error = self._ready.get(False), self._ready.get(True)
+        if result is not None and (error is None or result.index < error.index):
+            return self._ready.pop(False)
+        # An error is often quicker than the result of the frame before, which would come too late behind it.
+        if error is not None and (result is not None or all(t.index > error.index for t in self.outstanding)):
+            return self._ready.pop(True)
+        return None
 
     def _has_unsent(self) -> bool:
         return self._waiting is not None

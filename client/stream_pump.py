@@ -12,7 +12,8 @@ from typing import Any
 
 from depthwire.client.core import Call, ClientClosedError, Receiver
 from depthwire.client.results import Result
-from depthwire.client.stream_core import Frame, FrameLike, Outcome, StreamCore, StreamCounts, StreamItem, Ticket
+from depthwire.client.stream_core import Outcome, StreamCore, Ticket
+from depthwire.client.stream_items import Frame, FrameLike, StreamCounts, StreamItem
 from depthwire.protocol import DepthwireError
 
 Send = Callable[[Frame, Receiver], Call]

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from depthwire.client.stream_core import FrameLike, StreamCounts, StreamItem
+from depthwire.client.stream_items import FrameLike, StreamCounts, StreamItem
 from depthwire.client.stream_pump import StreamPump
 
 if TYPE_CHECKING:

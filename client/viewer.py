@@ -19,7 +19,7 @@ from depthwire.client.cli_depth import readable_far
 from depthwire.client.cli_session import CommandError, Exit, Fault
 from depthwire.client.pictures import colourise
 from depthwire.client.sinks import rgb_pixels
-from depthwire.client.stream_core import StreamItem
+from depthwire.client.stream_items import StreamItem
 
 DEFAULT_PORT: Final = 8012
 MAX_POINTS: Final = 150_000

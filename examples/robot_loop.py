@@ -58,9 +58,8 @@ def main() -> None:
                 print(f"stop: blind ({item.error})", flush=True)
                 continue
             distance = obstacle_ahead(item.result.points)
-            if item.age > MAX_AGE_S:
-                distance = 0.0  # nothing is known about now
-            speed = "stop" if distance < STOP_M else "slow" if distance < SLOW_M else "go"
+            too_old = item.age > MAX_AGE_S
+            speed = "stop" if too_old or distance < STOP_M else "slow" if distance < SLOW_M else "go"
             print(
                 f"{speed}: {distance:.2f} m ahead, {1e3 * item.age:.0f} ms ago, {item.dropped} frames skipped",
                 flush=True,

@@ -23,7 +23,7 @@ from depthwire.client import Frame, StreamItem, cli, sources
 from depthwire.client.cli_live_line import LiveLine
 from depthwire.client.cli_session import Exit
 from depthwire.client.results import PointCloud
-from depthwire.client.stream_core import StreamCounts
+from depthwire.client.stream_items import StreamCounts
 from depthwire.protocol import BadImageError
 
 COUNT = 5

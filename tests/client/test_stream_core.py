@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depthwire.client.stream_core import AllFrames, Frame, LatestFrames, StreamCore, Ticket
+from depthwire.client.stream_core import AllFrames, LatestFrames, StreamCore, Ticket
+from depthwire.client.stream_items import Frame
 from depthwire.protocol import BadImageError, ConnectionLostError, DepthwireError, SupersededError
 
 RESULT: Any = object()
@@ -87,6 +88,22 @@ def test_an_error_that_waits_for_delivery_is_not_lost_to_a_newer_result() -> Non
         _ = error.result
 
 
+def test_an_error_that_is_quicker_than_the_result_before_it_waits_for_that() -> None:
+    core = LatestFrames(2, never)
+    tickets = []
+    for number in range(2):
+        core.offer(frame(number), 0.0)
+        tickets.append(core.next_to_send(0.0))
+    good, bad = tickets
+    assert good is not None
+    assert bad is not None
+    core.answered(bad, BadImageError("cut off"), 0.1)
+    assert core.take(0.1) is None
+    core.answered(good, RESULT, 0.2)
+    items = [core.take(0.2), core.take(0.2)]
+    assert [item and (item.index, item.error is None) for item in items] == [(0, True), (1, False)]
+
+
 def test_a_latest_stream_says_from_time_to_time_that_nothing_comes() -> None:
     def stalled(quiet_s: float) -> DepthwireError | None:
         return ConnectionLostError("nobody there") if quiet_s >= 1 else None
@@ -114,7 +131,11 @@ def test_a_source_that_paused_is_not_taken_for_a_stall() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["offer", "send", "answer", "take"]), max_size=120), st.integers(1, 4), st.booleans())
+@given(
+    st.lists(st.sampled_from(["offer", "send", "answer", "fail", "take"]), max_size=120),
+    st.integers(1, 4),
+    st.booleans(),
+)
 def test_whatever_happens_items_come_in_order_and_every_frame_is_accounted_for(
     steps: list[str], in_flight: int, latest: bool
 ) -> None:
@@ -127,8 +148,9 @@ def test_whatever_happens_items_come_in_order_and_every_frame_is_accounted_for(
             core.offer(frame(0), 0.0)
         elif step == "send" and len(tickets) < in_flight and (ticket := core.next_to_send(0.0)) is not None:
             tickets.append(ticket)
-        elif step == "answer" and tickets:
-            core.answered(tickets.pop(len(tickets) // 2), RESULT, 0.0)
+        elif step in ("answer", "fail") and tickets:
+            outcome = RESULT if step == "answer" else BadImageError("cut off")
+            core.answered(tickets.pop(len(tickets) // 2), outcome, 0.0)
         elif step == "take" and (item := core.take(0.0)) is not None:
             delivered.append(item.index)
         assert len(core.outstanding) <= in_flight
@@ -141,6 +163,6 @@ def test_whatever_happens_items_come_in_order_and_every_frame_is_accounted_for(
             do(step)
     assert delivered == sorted(set(delivered))
     counts = core.counts
-    assert counts.results + counts.dropped == counts.taken
+    assert counts.results + counts.errors + counts.dropped == counts.taken
     if not latest:
         assert delivered == list(range(counts.taken))
