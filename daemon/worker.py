@@ -54,7 +54,8 @@ class Staged:
 
 
 def take_batch(ready: list[Staged], max_batch: int) -> list[Staged]:
-    """Remove from `ready` and return the next batch: the oldest input and those behind it that fit beside it."""
+    """Remove from `ready` and return the next batch: the input whose place is first, and those that fit beside it."""
+    ready.sort(key=lambda staged: staged.job.place)
     bucket = ready[0].bucket
     batch = [staged for staged in ready if staged.bucket == bucket][:max_batch]
     for staged in batch:
@@ -119,6 +120,7 @@ class Worker:
             case jobs.Drop(ticket):
                 if ticket in self._live:
                     self._dropped.add(ticket)
+                    self._give_up(ticket)
             case jobs.Ping(number):
                 self._send(jobs.Pong(number))
             case jobs.Load(encoder, dataset):
@@ -154,6 +156,15 @@ class Worker:
         with self._ready_changed:
             self._ready.append(staged)
             self._ready_changed.notify()
+
+    def _give_up(self, ticket: int) -> None:
+        """Take an input that nobody waits for out of the row at once, so that another may have its room."""
+        with self._ready_changed:
+            found = [staged for staged in self._ready if staged.job.ticket == ticket]
+            for staged in found:
+                self._ready.remove(staged)
+        for staged in found:
+            self._is_over(staged.job)
 
     def _run_engine(self) -> None:
         while True:

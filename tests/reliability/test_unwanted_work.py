@@ -15,7 +15,7 @@ from tests.e2e.conftest import DaemonFactory
 from tests.reliability.conftest import Count
 from tests.reliability.oracle import grey_jpeg
 
-PICTURE_MS = 40
+PICTURE_S = 0.04
 BLOCKERS, EACH = 12, 5
 BLOCKER, GOOD, EXPIRED, CANCELLED, SUPERSEDED, NEWEST, GONE = GREYS = range(10, 80, 10)
 PICTURES = {grey: grey_jpeg(64, 48, grey) for grey in GREYS}
@@ -66,10 +66,10 @@ def one_round(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> Counter
     gone.ping()
     for _ in range(BLOCKERS):
         client.ask(BLOCKER)
-    time.sleep(PICTURE_MS / 2e3)
+    time.sleep(PICTURE_S / 2)
     cancelled = []
     for _ in range(EACH):
-        client.ask(EXPIRED, timeout_ms=PICTURE_MS * BLOCKERS / 4)
+        client.ask(EXPIRED, timeout_ms=1e3 * PICTURE_S * BLOCKERS / 4)
         cancelled.append(client.ask(CANCELLED))
         client.ask(SUPERSEDED, stream="left")
         client.ask(GOOD)
@@ -88,7 +88,7 @@ def test_expired_cancelled_superseded_and_abandoned_requests_never_reach_the_eng
     faulty_daemon: DaemonFactory, tmp_path: Path, count: Count, figures: dict[str, Any]
 ) -> None:
     seen_path, rounds = tmp_path / "seen", count(4, 150)
-    environment = {"DEPTHWIRE_TEST_PICTURE_MS": str(PICTURE_MS), "DEPTHWIRE_TEST_SEEN": str(seen_path)}
+    environment = {"DEPTHWIRE_TEST_SERVICE_S": str(PICTURE_S), "DEPTHWIRE_TEST_SEEN": str(seen_path)}
     daemon = faulty_daemon("--max-batch", "2", environment=environment)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     codes = sum((one_round(context, daemon.endpoint) for _ in range(rounds)), Counter())

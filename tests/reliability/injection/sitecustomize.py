@@ -9,9 +9,9 @@ batch takes the file away and has the fault: `segfault`, `out_of_memory` (what t
 `poisoned` (a sticky device error: every later batch would fail too), `item` (one item of the batch raises), `hang` (the
 batch never ends), `exit` (the process ends without a word).
 
-Two more variables count with it: DEPTHWIRE_TEST_PICTURE_MS, which every picture of a batch takes, so that the daemon's
-capacity is known and is none of the CPU's; and DEPTHWIRE_TEST_SEEN, a file to which the brightness of every picture is
-appended that the engine runs.
+Two more variables count with it: DEPTHWIRE_TEST_SERVICE_S, the seconds that every picture of a batch takes, so that
+the daemon's capacity is known and is none of the CPU's; and DEPTHWIRE_TEST_SEEN, a file to which the brightness of
+every picture is appended that the engine runs.
 
 DEPTHWIRE_TEST_WALL_CLOCK makes the wall clock of any Python process jump, four times a second: an hour ahead of what is
 right, an hour behind it.
@@ -35,7 +35,7 @@ def _install(folder: Path) -> None:
     from depthwire.daemon import engine_null
 
     broken = False
-    picture_s = 1e-3 * float(os.environ.get("DEPTHWIRE_TEST_PICTURE_MS", "0"))
+    service_s = float(os.environ.get("DEPTHWIRE_TEST_SERVICE_S", "0"))
     seen = Path(os.environ["DEPTHWIRE_TEST_SEEN"]) if "DEPTHWIRE_TEST_SEEN" in os.environ else None
 
     def ordered(name: str) -> bool:
@@ -55,8 +55,8 @@ def _install(folder: Path) -> None:
         if seen is not None:
             with seen.open("a") as file:
                 file.writelines(f"{brightness:g}\n" for brightness in batch)
-        if picture_s:
-            time.sleep(picture_s * len(batch))
+        if service_s:
+            time.sleep(service_s * len(batch))
         if ordered("segfault"):
             import ctypes
 
