@@ -48,13 +48,19 @@ from depthwire.protocol import (
     parse_request,
     result_header,
 )
-from depthwire.protocol.frames import FrameError, split_envelope
+from depthwire.protocol.frames import MAX_BUFFERS, MAX_ENVELOPE_FRAMES, FrameError, split_envelope
 
 log = logging.getLogger("depthwire.front")
 request_log = logging.getLogger("depthwire.request")
 
 _TURN_MESSAGES = 128
 """Requests read before workers and timers get their turn again."""
+
+_MESSAGE_FRAMES = MAX_ENVELOPE_FRAMES + 1 + MAX_BUFFERS + 1
+"""One more than any message has: enough to see that it has too many."""
+
+_SKIPPED_FRAMES = 2000
+"""Frames thrown away in one turn, of a message that has far too many."""
 
 _READABLE = int(zmq.POLLIN)
 """A plain number: what the enumeration's own `&` does takes longer than asking ZeroMQ."""
@@ -110,6 +116,8 @@ class Front:
         self.turned_at = self.started_at
         """When the loop last came round, for whoever watches it from another thread."""
         self._metrics_server = serve_metrics(self, config.metrics) if config.metrics else None
+        self._is_skipping = False
+        """Whether what comes next still belongs to a message that is answered already."""
         self._tickets = 0
         self._signals, self._signal_writer = socket.socketpair()
         self._signals.setblocking(False)
@@ -238,7 +246,7 @@ class Front:
 
     def _read_requests(self) -> None:
         for _ in range(_TURN_MESSAGES):
-            if not self._has_requests():
+            if not self._has_requests() or (self._is_skipping and not self._skip()):
                 return
             self._on_message(self._receive())
 
@@ -246,8 +254,19 @@ class Front:
         # Not recv_multipart: it asks the socket behind every frame whether more follow, which the frame itself knows.
         frames = [self._router.recv(zmq.DONTWAIT, copy=False)]
         while frames[-1].more:
+            if len(frames) == _MESSAGE_FRAMES:
+                self._is_skipping = True
+                break
             frames.append(self._router.recv(copy=False))
         return frames
+
+    def _skip(self) -> bool:
+        """Throw away what is left of a message of too many frames; whether a new one may be read."""
+        for _ in range(_SKIPPED_FRAMES):
+            if not self._router.recv(copy=False).more:
+                self._is_skipping = False
+                return self._has_requests()
+        return False
 
     def _on_message(self, message: Sequence[zmq.Frame]) -> None:
         arrived = self.clock()

@@ -142,8 +142,8 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
     if not frames:
         raise FrameError("the message has no header frame")
     header, buffers = unpack_header(frames[0]), frames[1:]
-    if len(buffers) > MAX_BUFFERS:
-        raise FrameError(f"{len(buffers)} buffer frames; at most {MAX_BUFFERS} are allowed")
+    if len(buffers) > MAX_BUFFERS:  # how many more, nobody may have counted
+        raise FrameError(f"more than {MAX_BUFFERS} buffer frames; at most {MAX_BUFFERS} are allowed")
     unused = set(range(len(buffers)))
 
     def take(value: Any, name: str) -> Any:
