@@ -279,7 +279,7 @@ class Front:
         try:
             request = parse_request([frame.buffer for frame in body])
         except RequestRefused as refusal:
-            request_log.debug("%s %s refused: %s", refusal.op, refusal.id, refusal.error)
+            request_log.debug("%r %s refused: %s", refusal.op, refusal.id, refusal.error)
             self._outbox.send(envelope, [error_header(refusal.id, refusal.op, refusal.error)])
             self.metrics.answered(refusal.op, NO_MODEL, refusal.error.code, client)
             return

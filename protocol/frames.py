@@ -23,6 +23,8 @@ Buffer: TypeAlias = "bytes | bytearray | memoryview"
 MAX_HEADER_BYTES = 64 * 1024
 MAX_BUFFERS = 8
 MAX_ENVELOPE_FRAMES = 8
+MAX_ROUTING_ID_BYTES = 255
+"""ZeroMQ's own limit. What is longer is no envelope, which would be kept and sent back beside all limits."""
 MAX_DIMENSIONS = 4
 MAX_NESTING = 16
 """Levels of maps and lists below the header map itself."""
@@ -58,13 +60,15 @@ class BufferRef:
 def split_envelope(frames: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
     """Divide a received message into its envelope and the rest (header and buffers).
 
-    The envelope ends behind the first empty frame (what REQ peers and ZeroMQ proxies write) or, where there is none,
-    behind the one routing id that ROUTER put in front. Buffers are never empty, so the first empty frame is always
+    The envelope ends behind the first empty frame (what REQ peers and ZeroMQ proxies write) or, where none follows the
+    routing ids, behind the one that ROUTER put in front. Buffers are never empty, so the first empty frame is always
     the delimiter. Raises FrameError where no header follows.
     """
     for index in range(1, min(len(frames) - 1, MAX_ENVELOPE_FRAMES)):
         if len(frames[index]) == 0:
             return frames[: index + 1], frames[index + 1 :]
+        if len(frames[index]) > MAX_ROUTING_ID_BYTES:
+            break
     if len(frames) < 2:
         raise FrameError("the message has no header frame")
     return frames[:1], frames[1:]

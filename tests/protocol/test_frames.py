@@ -365,6 +365,8 @@ def test_the_text_of_an_error_stays_short_whatever_was_sent() -> None:
         ([*[b"p"] * 8, b"", b"header"], 1),
         ([b"id", b""], 1),
         ([b"id", b"header", b""], 1),
+        ([b"id", b"p" * 255, b"", b"header"], 3),
+        ([b"id", b"p" * 256, b"", b"header"], 1),
     ],
 )
 def test_the_envelope_ends_behind_the_first_empty_frame_or_the_routing_id(message: list[bytes], envelope: int) -> None:

@@ -92,6 +92,7 @@ MESSAGES: dict[str, Bomb] = {
     "100,000 frames": _refused(lambda: [header(op="health"), *[b"a"] * 100_000]),
     "100,000 empty frames": _refused(lambda: [b""] * 100_000),
     "100,000 frames without a header": _refused(lambda: [b"\xc1"] * 100_000),
+    "an envelope of 6 MB, to be kept and sent back": _refused(lambda: [*[bytes(2**20)] * 6, b"", header(op="health")]),
     "8 buffers of 1 MB that nobody wants": _refused(lambda: [header(op="health"), *[bytes(2**20)] * 8]),
 }
 

@@ -12,7 +12,7 @@ import cv2
 import msgpack
 import numpy as np
 
-from depthwire.protocol.frames import DTYPES
+from depthwire.protocol.frames import DTYPES, MAX_ROUTING_ID_BYTES
 from tests.pictures import encode, scene
 from tests.reliability.damage import ANY_FILE
 
@@ -186,4 +186,6 @@ def envelope_length(frames: Frames) -> int:
     for index, frame in enumerate(frames[:7]):
         if frame == b"" and index < len(frames) - 1:
             return index + 1
+        if len(frame) > MAX_ROUTING_ID_BYTES:
+            break
     return 0

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import psutil
 import pytest
 import zmq
 
 from depthwire.protocol import parse_reply
 from tests.e2e.conftest import Daemon, DaemonFactory
-from tests.reliability.bombs import BOMBS, WORTH_ID, Frames
+from tests.reliability import bombs
+from tests.reliability.bombs import BOMBS, WORTH_ID, Frames, header
 from tests.reliability.conftest import Count
 from tests.reliability.oracle import Oracle, grey_jpeg
 
@@ -74,8 +76,6 @@ def detonate(socket: zmq.Socket[bytes], frames: Frames) -> tuple[float, str]:
 
 def warm_up(socket: zmq.Socket[bytes]) -> None:
     """What first requests allocate for good is not the bombs': results, a few MB of message, each kind of decoder."""
-    from tests.reliability import bombs
-
     for image in (grey_jpeg(640, 480, 9), bombs.png(640, 480), bombs.riff(bombs.webp())):
         for _ in range(3):
             assert detonate(socket, bombs.request(image))[1] == "OK"
@@ -127,3 +127,42 @@ def test_no_bomb_takes_time_or_memory_or_the_good_client_s_answers(
     assert (oracle.wrong, set(oracle.codes)) == ([], {"OK"})
     assert "is replaced" not in daemon.log
     assert psutil.pid_exists(daemon.worker_pid)
+
+
+@pytest.mark.parametrize("frames", [19, 1000, 100_000])
+def test_behind_a_message_of_too_many_frames_the_next_one_is_read_as_it_is(
+    frames: int, faulty_daemon: DaemonFactory, bomber: zmq.Socket[bytes]
+) -> None:
+    bomber.connect(faulty_daemon().endpoint)
+    for _ in range(2):
+        bomber.send_multipart([header(op="health"), *[b"\x80"] * frames])
+        bomber.send(header(op="health", meta={"next": frames}))
+        replies = []
+        for _ in range(2):
+            assert bomber.poll(30_000)
+            replies.append(parse_reply(bomber.recv_multipart()))
+        assert [reply.error.code if reply.error else "OK" for reply in replies] == ["INVALID_REQUEST", "OK"]
+        assert replies[1].fields["meta"] == {"next": frames}
+    assert not bomber.poll(200)
+
+
+def test_a_frame_far_above_the_limit_ends_its_connection_before_it_is_in_memory(
+    faulty_daemon: DaemonFactory, bomber: zmq.Socket[bytes], figures: dict[str, Any]
+) -> None:
+    daemon = faulty_daemon("--max-image-mb", "1")
+    memory = Memory(daemon)
+    events = bomber.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    with Oracle(daemon.endpoint, interval_s=0.02) as oracle:
+        oracle.wait_for_answers(5)
+        before = memory.megabytes("VmRSS")
+        memory.reset()
+        bomber.connect(daemon.endpoint)
+        bomber.send_multipart([header(image=msgpack.ExtType(1, b"\0")), bytes(200 * 2**20)])
+        assert events.poll(30_000), "the connection lives"
+        oracle.wait_for_answers(5)
+    growth = memory.megabytes("VmHWM") - before
+    bomber.disable_monitor()
+    events.close()
+    figures |= {"frame_mb": 200, "growth_mb": round(growth, 1)}
+    assert growth < MEMORY_MB
+    assert (oracle.wrong, set(oracle.codes)) == ([], {"OK"})
