@@ -34,7 +34,8 @@ def one_input(data: bytes) -> None:
     except RequestRefused as refusal:
         error_header(refusal.id, refusal.op, refusal.error)
     else:
-        assert parse_request([bytes(frame) for frame in request.to_frames()]) == request
+        sent = [bytes(frame) for frame in request.to_frames()]
+        assert [bytes(frame) for frame in parse_request(sent).to_frames()] == sent  # a NaN in meta equals no other
     with contextlib.suppress(ProtocolError):
         parse_reply(body)
 

@@ -27,10 +27,10 @@ def split(data: bytes, most: int) -> list[bytes]:
 
 
 def folders(name: str, seeds: Sequence[bytes]) -> list[str]:
-    """Two folders as libFuzzer's arguments: the corpus that grows from run to run, and these seeds beside it."""
+    """libFuzzer's arguments: where findings go, the corpus that grows from run to run, and these seeds beside it."""
     corpus, start = BUILD / name / "corpus", BUILD / name / "seeds"
     for folder in (corpus, start):
         folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
         (start / f"{number:04}").write_bytes(seed)
-    return [str(corpus), str(start)]
+    return [f"-artifact_prefix={BUILD / name}/", str(corpus), str(start)]
