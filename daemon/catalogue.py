@@ -30,9 +30,13 @@ class InvalidInputSize(ValueError):
     """A model input size that no model takes. The text gives the rule."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """One set of weights, and what must be known to find, load and use it."""
+    """One set of weights, and what must be known to find, load and use it.
+
+    Each stands once in the catalogue and is compared by identity: it is part of the key that requests are queued by,
+    and to compare or hash all fields for each look-up would cost more.
+    """
 
     encoder: str
     """`vitt`, `vits`, `vitb`, `vitl`: the size of the network."""
@@ -60,10 +64,6 @@ class Checkpoint:
     """Shipped inside this package."""
     note: str = ""
     """What a user should know before relying on it."""
-
-    def __hash__(self) -> int:
-        # It is part of the key that requests are queued by; hashing all fields for each look-up would cost more.
-        return hash(self.file_name)
 
     @cached_property
     def name(self) -> str:

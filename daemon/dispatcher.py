@@ -106,7 +106,7 @@ class Dispatcher:
     def _starts_mask(self) -> int:
         return select.EPOLLIN if self._starts_wake else 0
 
-    def turn(self, readable: set[int]) -> None:
+    def turn(self, readable: Collection[int]) -> None:
         """Hear the workers whose descriptors are readable, then give waiting requests to those that have room."""
         for descriptor, link in list(self._watched.items()):
             if descriptor in readable:
@@ -135,13 +135,15 @@ class Dispatcher:
 
     def _hear(self, link: WorkerLink) -> None:
         now = link.heard_at = self._clock()
-        for message in link.receive():
+        # To find that nothing more is there costs more than to read: with one request out, one message is expected.
+        for message in link.receive(max(1, len(link.in_flight))):
             match message:
                 case jobs.Done() as done:
                     self._on_done(link, done)
                 case jobs.Failed() as failed:
                     self._on_failed(link, failed)
                 case jobs.Dropped(ticket):
+                    self.hear_starts()
                     pending = self._take_back(link, ticket)
                     if pending is not None and not pending.answered:
                         self._refuse(pending, DeadlineExceededError("timeout_ms passed before it could run"))
@@ -192,6 +194,8 @@ class Dispatcher:
 
     def _on_done(self, link: WorkerLink, done: jobs.Done) -> None:
         pending = link.in_flight[done.ticket]
+        while not pending.started and (starts := link.receive_starts(1)):
+            self._on_started(link, starts[0])
         link.proof.succeeded(self._clock())
         if not is_probe(done.ticket):  # it is much smaller than what clients send
             self._scheduler.note_service(1e-3 * done.infer_ms / done.batch_size)
@@ -200,6 +204,7 @@ class Dispatcher:
         self._take_back(link, done.ticket)
 
     def _on_failed(self, link: WorkerLink, failed: jobs.Failed) -> None:
+        self.hear_starts()  # it may have failed before it started, or after
         pending = self._take_back(link, failed.ticket)
         if failed.code == InternalError.code:
             self._note_failure(link)
@@ -305,13 +310,11 @@ class Dispatcher:
         """Give waiting requests to workers as long as one has room: nothing waits for a fuller batch."""
         if not self._scheduler.waiting:
             return
-        heads = self._scheduler.heads()
-        wanted = {head.checkpoint.name for head in heads}
         for link in self.supervisor.ready:
-            loaded = [self._load(link, head.checkpoint, wanted) for head in heads]
-            link.load_waits_since = None if all(loaded) else link.load_waits_since or self._clock()
-            for head in heads:
-                self._warm(link, head.bucket)
+            if all(map(link.residency.is_ready, self._scheduler.buckets)):
+                link.load_waits_since = None
+            else:
+                self._make_ready(link)
         while self._scheduler.waiting:
             links = [link for link in self.supervisor.ready if self._has_room(link)]
             if not links:
@@ -326,6 +329,15 @@ class Dispatcher:
                 return  # a suspect runs alone, so that it takes no neighbour with it
             if not self._stage(link, pending):
                 return
+
+    def _make_ready(self, link: WorkerLink) -> None:
+        """Have a worker load and warm what the waiting requests need."""
+        heads = self._scheduler.heads()
+        wanted = {head.checkpoint.name for head in heads}
+        loaded = [self._load(link, head.checkpoint, wanted) for head in heads]
+        link.load_waits_since = None if all(loaded) else link.load_waits_since or self._clock()
+        for head in heads:
+            self._warm(link, head.bucket)
 
     def _has_room(self, link: WorkerLink) -> bool:
         assert link.hello is not None

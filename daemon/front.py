@@ -63,7 +63,8 @@ _SKIPPED_FRAMES = 2000
 """Frames thrown away in one turn, of a message that has far too many."""
 
 _READABLE = int(zmq.POLLIN)
-"""A plain number: what the enumeration's own `&` does takes longer than asking ZeroMQ."""
+_DONTWAIT = int(zmq.DONTWAIT)
+"""Plain numbers: what the enumeration's own `&` does takes longer than asking ZeroMQ."""
 
 _TICK_S = 0.25
 """The longest the front sleeps, and so the latest it notices that a worker is silent."""
@@ -184,11 +185,13 @@ class Front:
         has_requests = self._has_requests()
         is_busy = self._serve_handshakes(now) or has_requests or (self.arena.wake_wanted and self.arena.has_died)
         wait_s = 0.0 if is_busy else min(_TICK_S, max(0.0, self.scheduler.next_deadline() - now))
-        readable = {descriptor for descriptor, _ in self._poller.poll(math.ceil(1e3 * wait_s) / 1e3)}
+        # Rounded up to whole milliseconds, the kernel's unit: to wake before a deadline would be to wake twice.
+        readable = [descriptor for descriptor, _ in self._poller.poll(math.ceil(1e3 * wait_s) / 1e3)]
         if self._signals_fileno in readable:
             with contextlib.suppress(BlockingIOError):
                 self._signals.recv(4096)
-        self._outbox.collect()
+        if self.arena.has_died or self.arena.wake_fd in readable:
+            self._outbox.collect()
         if has_requests or self._router_fileno in readable:
             self._read_requests()
         for client in self._presence.departed(self._monitor_fileno in readable):
@@ -248,17 +251,19 @@ class Front:
         for _ in range(_TURN_MESSAGES):
             if not self._has_requests() or (self._is_skipping and not self._skip()):
                 return
-            self._on_message(self._receive())
+            self._on_message(*self._receive())
 
-    def _receive(self) -> list[zmq.Frame]:
+    def _receive(self) -> tuple[bytes, list[zmq.Frame]]:
+        """The routing id that ROUTER puts in front of every message, and the frames that came."""
+        routing_id = self._router.recv(_DONTWAIT)
         # Not recv_multipart: it asks the socket behind every frame whether more follow, which the frame itself knows.
-        frames = [self._router.recv(zmq.DONTWAIT, copy=False)]
+        frames = [self._router.recv(copy=False)]
         while frames[-1].more:
             if len(frames) == _MESSAGE_FRAMES:
                 self._is_skipping = True
                 break
             frames.append(self._router.recv(copy=False))
-        return frames
+        return routing_id, frames
 
     def _skip(self) -> bool:
         """Throw away what is left of a message of too many frames; whether a new one may be read."""
@@ -268,14 +273,14 @@ class Front:
                 return self._has_requests()
         return False
 
-    def _on_message(self, message: Sequence[zmq.Frame]) -> None:
+    def _on_message(self, routing_id: bytes, message: Sequence[zmq.Frame]) -> None:
         arrived = self.clock()
         try:
-            envelope_frames, body = split_envelope(message)
+            envelope_frames, body = split_envelope([routing_id, *message])
         except FrameError:
             return  # nothing but an envelope: nobody asked anything
-        envelope = [frame.bytes for frame in envelope_frames]
-        client = tuple(part for part in envelope if part)
+        envelope = [bytes(frame) for frame in envelope_frames]
+        client = tuple(filter(None, envelope))
         try:
             request = parse_request([frame.buffer for frame in body])
         except RequestRefused as refusal:

@@ -4,12 +4,14 @@ group requests into batches of one shape, the worker to resize, and both must co
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil
 
 PATCH = 14
 """Side of one patch in pixels: both sides of every network input are multiples of it."""
 
 
+@lru_cache(maxsize=1024)  # cameras send the same size again and again
 def network_input_size(height: int, width: int, model_input_size: int) -> tuple[int, int]:
     """Size (height, width) in pixels, multiples of 14, at which a picture enters the network.
 

@@ -239,3 +239,13 @@ def unpack(datagram: bytes) -> Message:
     number, *fields = msgpack.unpackb(datagram)
     message: Message = _KINDS[number](*fields)
     return message
+
+
+def pack_numbered(number: int, message: Message) -> bytes:
+    """One datagram to a worker, several of whose threads read: the number says in which order they were sent."""
+    return number.to_bytes(8, "little") + pack(message)
+
+
+def unpack_numbered(datagram: bytes) -> tuple[int, Message]:
+    """What `pack_numbered` was given."""
+    return int.from_bytes(datagram[:8], "little"), unpack(datagram[8:])

@@ -21,7 +21,7 @@ Client: TypeAlias = tuple[bytes, ...]
 """Who asked: the routing ids of the envelope."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Pending:
     """An admitted request until its one answer has been sent."""
 
@@ -169,6 +169,11 @@ class Scheduler:
         ready = [queue for bucket, queue in self._queues.items() if any(table.is_ready(bucket) for table in tables)]
         firsts = [first for queue in ready for first in queue.firsts() if first.client not in held_back]
         return min(firsts, key=self._place, default=None)
+
+    @property
+    def buckets(self) -> Collection[Bucket]:
+        """Those that requests wait in."""
+        return self._queues.keys()
 
     def heads(self) -> list[Pending]:
         """The request at the head of each queue that is not empty."""

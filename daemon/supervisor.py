@@ -30,8 +30,8 @@ _LAST_WORD_S = 0.1
 
 _REAP_S = 5.0
 
-_KEPT_READING = 256
-"""Messages taken from one worker in one turn, so that a talkative one cannot keep the front from its sockets."""
+_MAX_UNREAD = 256
+"""Messages taken from a worker at once, so that a talkative one cannot keep the front from its sockets."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class WorkerLink:
         self.asked_at = float("-inf")
         """When the first of the pings that are not answered yet was sent: silence counts from there."""
         self._outgoing: deque[bytes] = deque()
+        self._numbered = 0
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._starts, their_starts = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setblocking(False)
@@ -103,7 +104,8 @@ class WorkerLink:
         The channel holds some 280 messages: what a busy worker has not read yet must neither be lost nor pass for its
         death, so that it waits here. Whether a worker hangs, its pings tell.
         """
-        self._outgoing.append(jobs.pack(message))
+        self._outgoing.append(jobs.pack_numbered(self._numbered, message))
+        self._numbered += 1
         return self.flush()
 
     @property
@@ -123,17 +125,19 @@ class WorkerLink:
             return False
         return True
 
-    def receive(self) -> list[jobs.Message]:
-        """What the worker said since the last call. The state is DEAD afterwards if it hung up."""
-        messages, hung_up = _read(self._channel)
+    def receive(self, at_most: int = _MAX_UNREAD) -> list[jobs.Message]:
+        """What the worker said since the last call; while there is more than `at_most`, the descriptor stays readable.
+
+        The state is DEAD afterwards if it hung up.
+        """
+        messages, hung_up = _read(self._channel, min(at_most, _MAX_UNREAD))
         if hung_up:
             self.state = WorkerState.DEAD
-        # Read last and put first: so every batch's start is heard before what came of it.
-        return [*self.receive_starts(), *messages]
+        return messages
 
-    def receive_starts(self) -> list[jobs.Started]:
-        """The batches that started since the last call."""
-        return [message for message in _read(self._starts)[0] if isinstance(message, jobs.Started)]
+    def receive_starts(self, at_most: int = _MAX_UNREAD) -> list[jobs.Started]:
+        """The batches that started since the last call. Each is there before anything that came of it."""
+        return [message for message in _read(self._starts, at_most)[0] if isinstance(message, jobs.Started)]
 
     def has_unread(self) -> bool:
         """Whether the worker has said, or closed, something that `receive` has not been asked for yet."""
@@ -183,10 +187,10 @@ class WorkerLink:
         return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
 
 
-def _read(channel: socket.socket) -> tuple[list[jobs.Message], bool]:
+def _read(channel: socket.socket, at_most: int) -> tuple[list[jobs.Message], bool]:
     """The messages that lie in a channel, and whether the other end is gone."""
     messages: list[jobs.Message] = []
-    while len(messages) < _KEPT_READING:
+    while len(messages) < at_most:
         try:
             datagram = channel.recv(jobs.MAX_MESSAGE_BYTES)
         except BlockingIOError:

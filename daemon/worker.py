@@ -1,8 +1,8 @@
 """A worker: the process that decodes, infers and projects. Started by supervisor.py, spoken to through jobs.py.
 
-One thread reads the front's messages; decode threads turn images into network inputs; the engine thread takes the
-oldest ready input and all that fit beside it as the next batch, the moment the last one ends; finishing threads
-write results into the arena. So batch N+1 is decoded while N runs and N−1 is projected.
+The intake's threads read the front's messages and turn images into network inputs; the engine thread takes the oldest
+ready input and all that fit beside it as the next batch, the moment the last one ends; finishing threads write results
+into the arena. So batch N+1 is decoded while N runs and N−1 is projected.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from depthwire.daemon.arena import map_arena
 from depthwire.daemon.cores import usable_cores
 from depthwire.daemon.decode import decode_image
 from depthwire.daemon.engine import Engine, EngineOptions, Network, PageLocking, Target, create_engine
+from depthwire.daemon.intake import Intake
 from depthwire.daemon.logs import set_up_logging
 from depthwire.protocol import DepthwireError, InternalError, ModelNotFoundError
 
@@ -89,7 +90,7 @@ class Worker:
         self._ready_changed = threading.Condition()
         self._live: set[int] = set()
         self._dropped: set[int] = set()
-        self._decoders = ThreadPoolExecutor(threads, "decode")
+        self._intake = Intake(channel, threads, self._hear, self._decode)
         self._finishers = ThreadPoolExecutor(threads, "finish")
         # Apart from each other, because a load may wait for a download of many minutes.
         self._loader = ThreadPoolExecutor(2, "load")
@@ -110,27 +111,30 @@ class Worker:
                 engine.memory_bytes,
             )
         )
-        while datagram := self._channel.recv(jobs.MAX_MESSAGE_BYTES):
-            match jobs.unpack(datagram):
-                case jobs.Stage() as job:
-                    self._live.add(job.ticket)
-                    self._decoders.submit(self._decode, job)
-                case jobs.Drop(ticket):
-                    if ticket in self._live:
-                        self._dropped.add(ticket)
-                case jobs.Ping(number):
-                    self._send(jobs.Pong(number))
-                case jobs.Load(encoder, dataset):
-                    self._loader.submit(self._load, encoder, dataset)
-                case jobs.Unload(encoder, dataset):
-                    self._networks.pop((encoder, dataset), None)
-                case jobs.Warm() as warm:
-                    self._warmer.submit(self._warm, warm)
-                case jobs.Forget(encoder, dataset, height, width):
-                    if (network := self._networks.get((encoder, dataset))) is not None:
-                        network.forget(height, width)
-                case jobs.Stop():
-                    return
+        self._intake.run()
+
+    def _hear(self, message: jobs.Message) -> bool:
+        """Take note of what the front says; False if that is to end."""
+        match message:
+            case jobs.Stage() as job:
+                self._live.add(job.ticket)
+            case jobs.Drop(ticket):
+                if ticket in self._live:
+                    self._dropped.add(ticket)
+            case jobs.Ping(number):
+                self._send(jobs.Pong(number))
+            case jobs.Load(encoder, dataset):
+                self._loader.submit(self._load, encoder, dataset)
+            case jobs.Unload(encoder, dataset):
+                self._networks.pop((encoder, dataset), None)
+            case jobs.Warm() as warm:
+                self._warmer.submit(self._warm, warm)
+            case jobs.Forget(encoder, dataset, height, width):
+                if (network := self._networks.get((encoder, dataset))) is not None:
+                    network.forget(height, width)
+            case jobs.Stop():
+                return False
+        return True
 
     def _decode(self, job: jobs.Stage) -> None:
         if self._is_over(job):
@@ -185,7 +189,11 @@ class Worker:
         infer_ms = 1e3 * (time.monotonic() - begun)
         for staged, output in zip(batch, outputs, strict=True):
             staged.infer_ms, staged.batch_size, staged.input = infer_ms, len(batch), None
-            self._finishers.submit(self._finish, staged, output)
+            # With no other request here the device has nothing to wait for, and a hand-over is saved.
+            if len(self._live) == 1:
+                self._finish(staged, output)
+            else:
+                self._finishers.submit(self._finish, staged, output)
 
     def _finish(self, staged: Staged, output: Any) -> None:
         job, begun = staged.job, time.monotonic()

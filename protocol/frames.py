@@ -39,7 +39,7 @@ DTYPES = frozenset({"|b1", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8
 
 
 _ARRAY_KEYS: Final = frozenset({b"nd", b"type", b"kind", b"shape", b"data"})
-_PLAIN_TYPES: Final = (type(None), bool, int, float, str, bytes)
+_PLAIN_TYPES: Final = frozenset({type(None), bool, int, float, str, bytes})
 
 
 class FrameError(ValueError):
@@ -55,6 +55,9 @@ class BufferRef:
     """Stands in a header where the bytes of buffer frame `index` belong."""
 
     index: int
+
+
+_REFERENCES: Final = tuple(msgpack.ExtType(BUFFER_EXT, bytes([index])) for index in range(256))
 
 
 def split_envelope(frames: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -78,7 +81,7 @@ def array_header(dtype: npt.DTypeLike, shape: Sequence[int], data: Any) -> dict[
     """msgpack-numpy's map for an array of this dtype and shape, with `data` as bytes or a BufferRef."""
     return {
         b"nd": True,
-        b"type": np.dtype(dtype).str,
+        b"type": dtype if isinstance(dtype, str) and dtype in DTYPES else np.dtype(dtype).str,
         b"kind": b"",
         b"shape": list(shape),
         b"data": data,
@@ -145,37 +148,25 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
     """
     if not frames:
         raise FrameError("the message has no header frame")
-    header, buffers = unpack_header(frames[0]), frames[1:]
+    fields, buffers = unpack_header(frames[0]), frames[1:]
     if len(buffers) > MAX_BUFFERS:  # how many more, nobody may have counted
         raise FrameError(f"more than {MAX_BUFFERS} buffer frames; at most {MAX_BUFFERS} are allowed")
-    unused = set(range(len(buffers)))
-
-    def take(value: Any, name: str) -> Any:
-        if not isinstance(value, BufferRef):
-            return value
-        if value.index >= len(buffers):
-            raise FrameError(f"refers to buffer frame {value.index} of {len(buffers)}", name)
-        if value.index not in unused:
-            raise FrameError(f"buffer frame {value.index} is referred to twice", name)
-        unused.discard(value.index)
-        view = _byte_view(buffers[value.index])
-        if not view.nbytes:
-            raise FrameError(f"buffer frame {value.index} is empty; buffers never are", name)
-        return view
-
-    fields: dict[str, Any] = {}
-    for name, value in header.items():
-        if isinstance(value, _PLAIN_TYPES):
-            fields[name] = value
-        elif isinstance(value, BufferRef):
-            fields[name] = take(value, name)
-        elif isinstance(value, dict) and b"nd" in value:
-            fields[name] = _build_array({**value, b"data": take(value.get(b"data"), name)}, name)
+    unused = list(range(len(buffers)))
+    for name, value in fields.items():
+        kind = type(value)
+        if kind in _PLAIN_TYPES:
+            continue
+        if kind is BufferRef:
+            fields[name] = _take_buffer(value, buffers, unused, name)
+        elif kind is dict and b"nd" in value:
+            data = value.get(b"data")
+            if type(data) is BufferRef:
+                value[b"data"] = _take_buffer(data, buffers, unused, name)
+            fields[name] = _build_array(value, name)
         else:
             _check_plain(value, name)
-            fields[name] = value
     if unused:
-        raise FrameError(f"no field refers to buffer frame {min(unused)}")
+        raise FrameError(f"no field refers to buffer frame {unused[0]}")
     return fields
 
 
@@ -206,6 +197,20 @@ def unpack_header(frame: Buffer) -> dict[str, Any]:
     return header
 
 
+def _take_buffer(reference: BufferRef, buffers: Sequence[Buffer], unused: list[int], name: str) -> memoryview:
+    """The bytes of the buffer frame that a field refers to, which no other may."""
+    index = reference.index
+    if index >= len(buffers):
+        raise FrameError(f"refers to buffer frame {index} of {len(buffers)}", name)
+    if index not in unused:
+        raise FrameError(f"buffer frame {index} is referred to twice", name)
+    unused.remove(index)
+    view = _byte_view(buffers[index])
+    if not view.nbytes:
+        raise FrameError(f"buffer frame {index} is empty; buffers never are", name)
+    return view
+
+
 def _byte_view(frame: Buffer) -> memoryview:
     view = memoryview(frame)
     if not view.c_contiguous:
@@ -215,7 +220,7 @@ def _byte_view(frame: Buffer) -> memoryview:
 
 def _pack_special(value: Any) -> Any:
     if isinstance(value, BufferRef):
-        return msgpack.ExtType(BUFFER_EXT, bytes([value.index]))
+        return _REFERENCES[value.index]
     if isinstance(value, np.generic) and value.dtype.str in DTYPES:
         return value.item()
     if isinstance(value, int):
@@ -252,7 +257,7 @@ def _check_plain(value: Any, name: str) -> None:
                 below.extend(element.values())
             elif isinstance(element, list):
                 below.extend(element)
-            elif not isinstance(element, _PLAIN_TYPES):
+            elif type(element) not in _PLAIN_TYPES:
                 raise FrameError(f"holds a {type(element).__name__}, which does not travel there", name)
 
 

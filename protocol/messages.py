@@ -44,25 +44,22 @@ MAX_META_BYTES: Final = 4096
 MAX_META_NESTING: Final = 8
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}", re.ASCII)
-_IMAGE_FIELDS = frozenset(
-    {
-        "image",
-        "camera_intrinsics",
-        "max_depth",
-        "encoder",
-        "dataset",
-        "model_input_size",
-        "timeout_ms",
-        "stream",
-        "meta",
-    }
-)
+_COMMON_FIELDS = frozenset({"v", "id", "op", "timeout_ms", "meta"})
+_IMAGE_FIELDS = _COMMON_FIELDS | {
+    "image",
+    "camera_intrinsics",
+    "max_depth",
+    "encoder",
+    "dataset",
+    "model_input_size",
+    "stream",
+}
 _FIELDS: Final[dict[str, frozenset[str]]] = {
     "pc": _IMAGE_FIELDS,
     "metric_depth": _IMAGE_FIELDS,
     "rel_depth": _IMAGE_FIELDS,
-    "health": frozenset({"timeout_ms", "meta"}),
-    "cancel": frozenset({"target", "timeout_ms", "meta"}),
+    "health": _COMMON_FIELDS,
+    "cancel": _COMMON_FIELDS | {"target"},
 }
 _RESULT_ARRAYS: Final[dict[str, tuple[str, ...]]] = {
     "pc": ("pointcloud", "depth_map"),
@@ -79,9 +76,9 @@ _RESULT_KINDS: Final[dict[str, tuple[type, ...]]] = {
 _META_SCALARS = (type(None), bool, int, float, str, bytes, bytearray, memoryview, np.generic)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Request:
-    """A request that has passed validation.
+    """A request that has passed validation. Not frozen, which takes three times as long to make; nobody changes one.
 
     `image` is the encoded picture (a memoryview of the received frame), `max_depth` metres, `timeout_ms` how long an
     answer is worth waiting for, `target` the id that a `cancel` takes back; None is "not given".
@@ -183,9 +180,9 @@ def validate_request(fields: dict[str, Any]) -> Request:
     op = fields.get("op")
     if not isinstance(op, str) or op not in _FIELDS:
         raise UnknownOpError(f"op is {shown(op)}; the operations are {', '.join(OPS)}", field="op")
-    for name in fields:
-        if name not in _FIELDS[op] and name not in ("v", "id", "op"):
-            raise InvalidRequestError(f"{shown(name)} is not a field of {op}", field=name)
+    if unknown := fields.keys() - _FIELDS[op]:
+        name = next(name for name in fields if name in unknown)
+        raise InvalidRequestError(f"{shown(name)} is not a field of {op}", field=name)
 
     image = fields.get("image")
     if op in IMAGE_OPS:

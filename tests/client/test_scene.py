@@ -10,10 +10,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from depthwire.client.demo import scene
+from depthwire.client import demo
+from depthwire.client.demo import light
+from depthwire.client.demo.light import picture_of
+from depthwire.client.demo.raycaster import Camera, Group, Material, World, depth_of
+from depthwire.client.demo.room import ball, box, placed, room, tube
 
-SHIPPED = Path(scene.__file__).parent
-GREY = scene.Material((0.5, 0.5, 0.5))
+SHIPPED = Path(demo.__file__).parent
+GREY = Material((0.5, 0.5, 0.5))
 
 
 def shipped_depth() -> np.ndarray:
@@ -58,18 +62,18 @@ def test_the_floor_back_projects_to_one_plane_at_the_height_of_a_person() -> Non
     normal = np.linalg.svd(both - centre, full_matrices=False)[2][2]
     normal *= np.sign(normal[1])
     assert np.abs((both - centre) @ normal).max() < 0.001
-    assert centre @ normal == pytest.approx(scene.Camera().position_m[1], abs=0.002)
-    assert np.degrees(np.arctan2(normal[2], normal[1])) == pytest.approx(scene.Camera().pitch_down_deg, abs=0.05)
+    assert centre @ normal == pytest.approx(Camera().position_m[1], abs=0.002)
+    assert np.degrees(np.arctan2(normal[2], normal[1])) == pytest.approx(Camera().pitch_down_deg, abs=0.05)
 
 
 def test_the_shipped_depth_and_camera_are_what_the_code_draws_today() -> None:
-    camera = scene.Camera()
-    assert np.abs(scene.depth_of(scene.room(), camera) - shipped_depth()).max() <= 0.000501
+    camera = Camera()
+    assert np.abs(depth_of(room(), camera) - shipped_depth()).max() <= 0.000501
     assert shipped_camera()["camera_matrix"] == camera.matrix
 
 
 def test_the_shipped_picture_is_what_the_code_draws_today() -> None:
-    drawn = scene.picture_of(scene.room(), scene.Camera(width=64, height=48), samples=2)
+    drawn = picture_of(room(), Camera(width=64, height=48), samples=2)
     with Image.open(SHIPPED / "scene.jpg") as picture:
         shipped = np.asarray(picture.resize((64, 48), Image.Resampling.BOX))
     # coarser pixels and fewer light paths, yet the same place: 12 grey levels apart on average when this was written
@@ -78,15 +82,15 @@ def test_the_shipped_picture_is_what_the_code_draws_today() -> None:
 
 
 def test_the_same_picture_comes_out_whatever_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scene, "RAYS_PER_CHUNK", 300)
-    camera = scene.Camera(width=32, height=24)
-    first = scene.picture_of(scene.room(), camera, samples=1, workers=1)
-    assert np.array_equal(first, scene.picture_of(scene.room(), camera, samples=1, workers=3))
+    monkeypatch.setattr(light, "RAYS_PER_CHUNK", 300)
+    camera = Camera(width=32, height=24)
+    first = picture_of(room(), camera, samples=1, workers=1)
+    assert np.array_equal(first, picture_of(room(), camera, samples=1, workers=3))
 
 
 def test_a_floor_has_its_analytic_depth_and_the_sky_none() -> None:
-    camera = scene.Camera(width=8, height=6, pitch_down_deg=20, yaw_deg=30, position_m=(3.0, 1.2, -2.0))
-    depth = scene.depth_of(scene.World([scene.box([-1e4, -1, -1e4], [1e4, 0, 1e4], GREY)]), camera)
+    camera = Camera(width=8, height=6, pitch_down_deg=20, yaw_deg=30, position_m=(3.0, 1.2, -2.0))
+    depth = depth_of(World([box([-1e4, -1, -1e4], [1e4, 0, 1e4], GREY)]), camera)
     v = (np.arange(6) - 2.5) / camera.matrix[1][1]
     pitch = np.radians(20)
     down = v * np.cos(pitch) + np.sin(pitch)  # how far each row's rays fall per metre along the optical axis
@@ -96,31 +100,31 @@ def test_a_floor_has_its_analytic_depth_and_the_sky_none() -> None:
 
 
 def test_a_wall_across_the_view_has_one_depth_because_depth_is_not_distance() -> None:
-    camera = scene.Camera(width=9, height=7, pitch_down_deg=0, yaw_deg=0)
-    depth = scene.depth_of(scene.World([scene.box([-50, -50, 4], [50, 50, 5], GREY)]), camera)
+    camera = Camera(width=9, height=7, pitch_down_deg=0, yaw_deg=0)
+    depth = depth_of(World([box([-50, -50, 4], [50, 50, 5], GREY)]), camera)
     np.testing.assert_allclose(depth, 4, rtol=1e-12)
 
 
 def test_balls_and_tubes_are_met_where_their_equations_say() -> None:
-    camera = scene.Camera(width=3, height=3, pitch_down_deg=0, yaw_deg=0, position_m=(0.0, 0.0, 0.0))
-    ball = scene.depth_of(scene.World([scene.ball([0, 0, 5], 1, GREY)]), camera)
-    assert ball[1, 1] == pytest.approx(4)
-    assert np.isnan(ball[0, 0])
-    tube = scene.depth_of(scene.World([scene.tube([0, -0.1, 5], 2, 0.2, GREY)]), camera)
-    assert tube[1, 1] == pytest.approx(3)
-    assert np.isnan(tube[0]).all()
+    camera = Camera(width=3, height=3, pitch_down_deg=0, yaw_deg=0, position_m=(0.0, 0.0, 0.0))
+    round_depth = depth_of(World([ball([0, 0, 5], 1, GREY)]), camera)
+    assert round_depth[1, 1] == pytest.approx(4)
+    assert np.isnan(round_depth[0, 0])
+    upright = depth_of(World([tube([0, -0.1, 5], 2, 0.2, GREY)]), camera)
+    assert upright[1, 1] == pytest.approx(3)
+    assert np.isnan(upright[0]).all()
 
 
 def test_grouping_changes_the_time_and_not_the_result() -> None:
-    room = scene.room()
-    camera = scene.Camera(width=40, height=30)
-    assert np.array_equal(scene.depth_of(room, camera), scene.depth_of(scene.World(room.shapes), camera))
+    world = room()
+    camera = Camera(width=40, height=30)
+    assert np.array_equal(depth_of(world, camera), depth_of(World(world.shapes), camera))
 
 
 def test_a_turned_box_hides_what_stands_behind_it() -> None:
-    camera = scene.Camera(width=5, height=5, pitch_down_deg=0, yaw_deg=0, position_m=(0.0, 0.0, 0.0))
-    near = scene.placed([scene.box([-0.5, -0.5, -0.5], [0.5, 0.5, 0.5], GREY)], 0, 3, 45)
-    world = scene.World([scene.box([-50, -50, 8], [50, 50, 9], GREY)], [scene.Group(near)])
-    depth = scene.depth_of(world, camera)
+    camera = Camera(width=5, height=5, pitch_down_deg=0, yaw_deg=0, position_m=(0.0, 0.0, 0.0))
+    near = placed([box([-0.5, -0.5, -0.5], [0.5, 0.5, 0.5], GREY)], 0, 3, 45)
+    world = World([box([-50, -50, 8], [50, 50, 9], GREY)], [Group(near)])
+    depth = depth_of(world, camera)
     assert depth[2, 2] == pytest.approx(3 - np.sqrt(0.5))
     assert depth[0, 0] == pytest.approx(8)

@@ -168,15 +168,23 @@ def test_a_view_that_outlives_the_arena_s_closing_writes_to_no_stranger_s_descri
     arena = Arena(SIZE)
     block = reserve(arena, 1000)
     view = arena.view(block, block, 1000)
+    arena.wake_wanted = True
     number = arena.wake_fd
     arena.close()
+    assert str(Path(f"/proc/self/fd/{number}").readlink()).startswith("anon_inode:")
     del arena
     gc.collect()
-    assert str(Path(f"/proc/self/fd/{number}").readlink()).startswith("anon_inode:")
-    del view
-    gc.collect()
-    with pytest.raises(OSError):
-        os.fstat(number)
+    stranger = os.eventfd(0, os.EFD_NONBLOCK)
+    os.dup2(stranger, number)
+    try:
+        del view
+        gc.collect()
+        with pytest.raises(BlockingIOError):
+            os.eventfd_read(stranger)
+    finally:
+        os.close(stranger)
+        if stranger != number:
+            os.close(number)
 
 
 def test_the_memory_has_no_name_that_could_outlive_the_process() -> None:

@@ -47,6 +47,31 @@ def test_a_version_1_quota_counts_where_there_is_no_version_2(tmp_path: Path, qu
 
 
 @pytest.mark.usefixtures("eight_cores")
+@pytest.mark.parametrize(
+    ("own", "quotas", "cores"),
+    [
+        ("0::/system.slice/depthwired.service", {"system.slice/depthwired.service/cpu.max": "300000 100000"}, 3),
+        ("0::/system.slice/depthwired.service", {"system.slice/cpu.max": "200000 100000"}, 2),
+        ("0::/system.slice/depthwired.service", {"system.slice/other.service/cpu.max": "200000 100000"}, 8),
+        ("0::/a/b", {"a/cpu.max": "500000 100000", "a/b/cpu.max": "max 100000"}, 5),
+        ("4:cpu,cpuacct:/a", {"cpu/a/cpu.cfs_quota_us": "400000", "cpu/a/cpu.cfs_period_us": "100000"}, 4),
+        ("5:memory:/a\n0::/", {"a/cpu.max": "200000 100000"}, 8),
+        ("0::/../../outside", {}, 8),
+    ],
+)
+def test_a_service_s_own_quota_counts_and_those_above_it(
+    tmp_path: Path, own: str, quotas: dict[str, str], cores: int
+) -> None:
+    listing = tmp_path / "self"
+    listing.write_text(f"{own}\n")
+    for name, text in quotas.items():
+        path = tmp_path / "fs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert usable_cores(tmp_path / "fs", listing) == cores
+
+
+@pytest.mark.usefixtures("eight_cores")
 def test_without_a_cgroup_the_affinity_decides(tmp_path: Path) -> None:
     assert usable_cores(tmp_path) == 8
 
