@@ -7,8 +7,9 @@ and references are checked before an array is built, and nothing is ever unpickl
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgpack
@@ -28,6 +29,8 @@ MAX_ROUTING_ID_BYTES = 255
 MAX_DIMENSIONS = 4
 MAX_NESTING = 16
 """Levels of maps and lists below the header map itself."""
+MAX_VALUES = 5000
+"""Values below the header map in all: as many as the largest meta holds. Each costs its reader more than its byte."""
 INLINE_LIMIT_BYTES = 512
 """Values from this size on travel in a frame of their own; below it a second frame costs more than the copy."""
 
@@ -152,6 +155,7 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
     if len(buffers) > MAX_BUFFERS:  # how many more, nobody may have counted
         raise FrameError(f"more than {MAX_BUFFERS} buffer frames; at most {MAX_BUFFERS} are allowed")
     unused = list(range(len(buffers)))
+    values = 0
     for name, value in fields.items():
         kind = type(value)
         if kind in _PLAIN_TYPES:
@@ -164,7 +168,7 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
                 value[b"data"] = _take_buffer(data, buffers, unused, name)
             fields[name] = _build_array(value, name)
         else:
-            _check_plain(value, name)
+            values = _check_plain(value, name, values)
     if unused:
         raise FrameError(f"no field refers to buffer frame {unused[0]}")
     return fields
@@ -175,13 +179,14 @@ def unpack_header(frame: Buffer) -> dict[str, Any]:
     view = _byte_view(frame)
     if view.nbytes > MAX_HEADER_BYTES:
         raise FrameError(f"the header is {view.nbytes} bytes; at most {MAX_HEADER_BYTES} are allowed")
+    budget = iter(range(MAX_VALUES))
     try:
         header = msgpack.unpackb(
             view,
             raw=False,
             strict_map_key=True,
-            object_pairs_hook=_unpack_map,
-            ext_hook=_unpack_ext,
+            object_pairs_hook=partial(_unpack_map, budget),
+            ext_hook=partial(_unpack_ext, budget),
             max_array_len=4096,
             max_map_len=4096,
         )
@@ -228,14 +233,21 @@ def _pack_special(value: Any) -> Any:
     raise FrameError(f"a value of type {type(value).__name__} does not travel")
 
 
-def _unpack_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+def _spend(budget: Iterator[int]) -> None:
+    if next(budget, None) is None:
+        raise FrameError(f"the header holds more than {MAX_VALUES} values")
+
+
+def _unpack_map(budget: Iterator[int], pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    _spend(budget)
     unpacked = dict(pairs)
     if len(unpacked) != len(pairs):  # readers differ in which one they take, so that no one may choose
         raise FrameError("the header has a map that holds a key twice")
     return unpacked
 
 
-def _unpack_ext(code: int, data: bytes) -> BufferRef:
+def _unpack_ext(budget: Iterator[int], code: int, data: bytes) -> BufferRef:
+    _spend(budget)
     if code != BUFFER_EXT:
         raise FrameError(f"msgpack ext type {code} is not known")
     if len(data) != 1:
@@ -243,11 +255,17 @@ def _unpack_ext(code: int, data: bytes) -> BufferRef:
     return BufferRef(data[0])
 
 
-def _check_plain(value: Any, name: str) -> None:
-    """Refuse a value below which something stands that only the top level may hold, or nothing may (timestamps)."""
+def _check_plain(value: Any, name: str, values: int) -> int:
+    """Refuse a value below which something stands that only the top level may hold, or nothing may (timestamps).
+
+    `values` is how many the header's other fields hold; returned is that with those of this one.
+    """
     level, below = 0, [value]
     while below:
         level, current, below = level + 1, below, []
+        values += len(current)
+        if values > MAX_VALUES:
+            raise FrameError(f"the header holds more than {MAX_VALUES} values")
         for element in current:
             if isinstance(element, (dict, list)) and level > MAX_NESTING:
                 raise FrameError(f"is nested deeper than {MAX_NESTING} levels", name)
@@ -259,6 +277,7 @@ def _check_plain(value: Any, name: str) -> None:
                 below.extend(element)
             elif type(element) not in _PLAIN_TYPES:
                 raise FrameError(f"holds a {type(element).__name__}, which does not travel there", name)
+    return values
 
 
 def _build_array(layout: dict[bytes, Any], name: str) -> npt.NDArray[Any]:

@@ -321,6 +321,25 @@ def test_sixteen_levels_are_allowed_and_seventeen_are_not(kind: str) -> None:
         frames.decode([packed({"a": [tree]})])
 
 
+def _of_values(values: int, element: Any = None) -> dict[str, Any]:
+    """Two fields that hold so many values together, themselves counted."""
+    half = (values - 2) // 2
+    return {"a": [element] * half, "b": [element] * (values - 2 - half)}
+
+
+def test_a_header_holds_five_thousand_values_and_no_more() -> None:
+    fields = _of_values(frames.MAX_VALUES)
+    assert frames.decode([packed(fields)]) == fields
+    for element in (None, {}, [], {"a": 1}):
+        with pytest.raises(FrameError, match="more than 5000 values"):
+            frames.decode([packed(_of_values(frames.MAX_VALUES + 1, element))])
+
+
+def test_references_count_as_values_also_where_they_may_not_stand() -> None:
+    with pytest.raises(FrameError, match="more than 5000 values"):
+        frames.decode([packed(_of_values(6000, BufferRef(0)))])
+
+
 def test_a_message_of_no_frames_is_refused() -> None:
     with pytest.raises(FrameError, match="no header frame"):
         frames.decode([])
