@@ -26,8 +26,12 @@ _SEGMENT = re.compile(rb"\xff+([^\x00\xff])")
 _END_OF_ENTROPY_CODED_DATA = re.compile(rb"\xff(?:[\x01-\xcf\xd8-\xfe]|[\xd0-\xd7](?=\xff[\xd0-\xd7]))")
 """Any marker but a restart marker with data behind it, which belongs there."""
 
+_HARMLESS_BYTES = 2**20
+"""What segments of so few bytes behind the only scan cost is less than the search for them."""
+
 _EOI, _SOS, _TEM = 0xD9, 0xDA, 0x01
-_FRAMES = {0xC0: 2, 0xC1: 2, 0xC2: 1}
+_PROGRESSIVE = 0xC2
+_FRAMES = {0xC0: 2, 0xC1: 2, _PROGRESSIVE: 1}
 """Markers of the frame header, each with the fewest bits in which such a frame can code a block of 64 samples."""
 
 
@@ -37,29 +41,35 @@ def check_jpeg(data: memoryview) -> None:
     It looks up to the end of the picture (EOI); what else may be wrong with it, the decoder says.
     """
     position = 2
-    scans = 0
+    scans = components = 0
     for _ in range(MAX_JPEG_SEGMENTS):
         found = _SEGMENT.match(data, position)
         if found is None:
             return
         marker, position = found[1][0], found.end()
-        if marker == _EOI or position + 2 > len(data):
+        if marker == _EOI or position + 8 > len(data):
             return
         if marker == _TEM or 0xD0 <= marker <= 0xD7:
             continue
-        if marker in _FRAMES and len(data) < _fewest_bytes(data[position : position + 800], _FRAMES[marker]):
-            raise BadImageError("image is a damaged JPEG: it has fewer bytes than its pixels need", field="image")
-        position += int.from_bytes(data[position : position + 2], "big")
+        if marker in _FRAMES:
+            if len(data) < _fewest_bytes(data[position : position + 800], _FRAMES[marker]):
+                raise BadImageError("image is a damaged JPEG: it has fewer bytes than its pixels need", field="image")
+            components = 0 if marker == _PROGRESSIVE else data[position + 7]
+        length = int.from_bytes(data[position : position + 2], "big")
         if marker == _SOS:
+            if data[position + 2] == components and len(data) - position < _HARMLESS_BYTES:
+                return  # the only scan: a decoder takes no other
             scans += 1
             if scans > MAX_JPEG_SCANS:
                 raise BadImageError(
                     f"image is a JPEG of more than {MAX_JPEG_SCANS} scans; save it with fewer", field="image"
                 )
-            end = _END_OF_ENTROPY_CODED_DATA.search(data, position)
+            end = _END_OF_ENTROPY_CODED_DATA.search(data, position + length)
             if end is None:
                 return
             position = end.start()
+        else:
+            position += length
     raise BadImageError(f"image is a JPEG of more than {MAX_JPEG_SEGMENTS} segments", field="image")
 
 

@@ -132,13 +132,32 @@ def test_one_scan_more_is_refused() -> None:
         decode(bombs.flat_jpeg(200, 100, MAX_JPEG_SCANS + 1))
 
 
-@pytest.mark.parametrize("before", [b"\xff\xc0", b"\xff\xda", b"\xff\xd9"])
-@pytest.mark.parametrize("segment", [b"\xff\xe2\0\2", b"\xff\xd0", b"\xff\x01"], ids=["empty", "restart", "TEM"])
+SEGMENTS = pytest.mark.parametrize(
+    "segment", [b"\xff\xe2\0\2", b"\xff\xd0", b"\xff\x01"], ids=["empty", "restart", "TEM"]
+)
+
+
+@pytest.mark.parametrize("before", [b"\xff\xc0", b"\xff\xda"])
+@SEGMENTS
 def test_a_jpeg_may_have_many_segments_but_not_endlessly_many(before: bytes, segment: bytes) -> None:
     whole = jpeg(64, 48)
     np.testing.assert_array_equal(decode(bombs.within(whole, before, segment * 900)), decode(whole))
     with pytest.raises(BadImageError, match=f"{MAX_JPEG_SEGMENTS} segments|frame header"):
         decode(bombs.within(whole, before, segment * (MAX_JPEG_SEGMENTS + 2)))
+
+
+@SEGMENTS
+def test_behind_a_jpeg_s_only_scan_segments_count_where_they_are_a_megabyte_and_more(segment: bytes) -> None:
+    whole = jpeg(64, 48)
+    few, many = (bombs.within(whole, b"\xff\xd9", segment * (size // len(segment))) for size in (100_000, 1_100_000))
+    np.testing.assert_array_equal(decode(few), decode(whole))
+    with pytest.raises(BadImageError, match=f"{MAX_JPEG_SEGMENTS} segments"):
+        decode(many)
+
+
+def test_a_scan_of_one_of_three_components_is_not_the_only_one() -> None:
+    with pytest.raises(BadImageError, match=f"{MAX_JPEG_SCANS} scans"):
+        decode(bombs.repeated_scan(16, 16))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (14, 999), (2000, 1000)])

@@ -147,12 +147,12 @@ def exif_loop() -> bytes:
     return within(jpeg(), b"\xff\xdb", segment(0xE1, b"Exif\0\0" + tiff))
 
 
-def repeated_scan() -> bytes:
+def repeated_scan(width: int = 2000, height: int = 2000) -> bytes:
     """A sequential JPEG of three components that codes the first again and again."""
-    once = flat_jpeg(2000, 2000)
+    once = flat_jpeg(width, height)
     at = once.index(b"\xff\xc0")
     components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
-    frame = segment(0xC0, struct.pack(">BHHB", 8, 2000, 2000, 3) + components)
+    frame = segment(0xC0, struct.pack(">BHHB", 8, height, width, 3) + components)
     tables, scan = once[at + 13 : once.index(b"\xff\xda")], once[once.index(b"\xff\xda") : -2]
     return once[:at] + frame + tables + scan * 100 + b"\xff\xd9"
 
