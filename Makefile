@@ -9,9 +9,10 @@ ROS_PACKAGES := ros-core python3-rospy python3-rosbag python3-sensor-msgs python
 IMAGE  ?=
 OUT    ?= demo-out
 ARGS   ?=
+SECONDS_EACH ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-ros soak check bench bench-gpu setup clean
+.PHONY: help demo serve test test-ros soak fuzz check bench bench-gpu setup clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +34,10 @@ test-ros: $(VENV)/.dev  ## install Debian's ROS 1 with apt, as root, and run the
 soak: $(VENV)/.dev  ## the reliability campaigns at full counts, which takes hours (ARGS="-k …" for some; figures into build/figures.jsonl)
 	@mkdir -p build
 	$(BIN)/python -m pytest tests/reliability --soak --figures build/figures.jsonl --timeout 7200 $(ARGS)
+
+fuzz: $(VENV)/.fuzz  ## search with atheris for requests and pictures that break their parsers (SECONDS_EACH=60)
+	$(BIN)/python -m tests.fuzz.fuzz_request -max_total_time=$(SECONDS_EACH) -print_final_stats=1 $(ARGS)
+	$(BIN)/python -m tests.fuzz.fuzz_image -max_total_time=$(SECONDS_EACH) -print_final_stats=1 $(ARGS)
 
 check: $(VENV)/.dev build/mypy/depthwire  ## lint and type-check
 	$(BIN)/ruff check $(ROOMS)
@@ -60,6 +65,10 @@ $(VENV)/.daemon: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.daemon
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,test,check]'
 	$(PIP) install --quiet --no-deps jkp-depth-anything-v2==0.1.1
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,test,check,fuzz]'
 	@touch $@
 
 # The peers are optional: where one cannot be installed the others are measured, and the run says so.

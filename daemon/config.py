@@ -205,9 +205,30 @@ def read_config_file(path: Path) -> dict[str, Any]:
         if any(isinstance(item, (list, dict)) or (item is None and value is not None) for item in values):
             wanted = "a list of single values" if multiple else "a single value"
             raise click.BadParameter(f"{path}: {name} takes {wanted}")
+        for item in values:
+            if (wanted_type := _wanted_type(known[name], item)) is not None:
+                raise click.BadParameter(f"{path}: {name} is {_as_yaml(item)}; it takes {wanted_type}")
         if multiple:
             settings[name] = values
     return {name: value for name, value in settings.items() if value not in (None, [None])}
+
+
+def _wanted_type(setting: dataclasses.Field[Any], value: object) -> str | None:
+    """What a setting takes where YAML read something else, which click would bring into that form without a word."""
+    if value is None or isinstance(value, str):  # text is click's to read, as it is on the command line
+        return None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(setting.default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    if isinstance(setting.default, int):
+        return None if is_number and not isinstance(value, float) else "a whole number"
+    if isinstance(setting.default, float):
+        return None if is_number else "a number"
+    return "text; put it in quotes" if isinstance(value, bool) else None
+
+
+def _as_yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _read_file(context: click.Context, _: click.Parameter, path: Path | None) -> None:

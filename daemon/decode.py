@@ -1,7 +1,8 @@
 """Encoded image bytes to BGR pixels, strictly: a damaged picture is refused, not turned into plausible wrong depth.
 
 The worker's decode threads call it. JPEG goes through simplejpeg (libjpeg-turbo with its warnings as errors; the same
-pixels as OpenCV's), PNG and WebP through OpenCV. EXIF rotation is ignored: intrinsics belong to the stored pixels.
+pixels as OpenCV's), PNG and WebP through OpenCV, each after its container has been judged (image_container.py,
+png_container.py). EXIF rotation is ignored: intrinsics belong to the stored pixels.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
+from depthwire.daemon.image_container import check_jpeg, plain_webp
+from depthwire.daemon.png_container import plain_png
 from depthwire.protocol import BadImageError
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its words would stand amid the log's lines
 
 
 def decode_image(
@@ -23,11 +28,16 @@ def decode_image(
     its size, as long as both sides stay at least that: the decoder leaves out the finest frequencies of each block.
     Raises BadImageError if it cannot be decoded without error, or is not of the size that its header told the front.
     """
+    pixels: npt.NDArray[np.uint8] | None
+    eighths: tuple[int, ...] = (8,)
     if image_format == "jpeg":
-        pixels: npt.NDArray[np.uint8] | None = _decode_jpeg(data, enough)
-        eighths = (8,) if enough is None else (8, 4, 3, 2, 1)
+        check_jpeg(data)
+        pixels = _decode_jpeg(data, enough)
+        if enough is not None:
+            eighths = (8, 4, 3, 2, 1)
     else:
-        pixels, eighths = _decode_other(data), (8,)
+        plain = plain_png if image_format == "png" else plain_webp
+        pixels = _decode_other(plain(data, height, width))
     if pixels is None:
         raise BadImageError(f"image is a damaged {image_format.upper()}", field="image")
     if pixels.shape not in {(-(-height * n // 8), -(-width * n // 8), 3) for n in eighths}:
@@ -46,7 +56,7 @@ def _decode_jpeg(data: memoryview, enough: tuple[int, int] | None) -> npt.NDArra
         raise BadImageError(f"image is a damaged JPEG: {error}", field="image") from None
 
 
-def _decode_other(data: memoryview) -> npt.NDArray[np.uint8] | None:
+def _decode_other(data: bytes | bytearray) -> npt.NDArray[np.uint8] | None:
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

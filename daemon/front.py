@@ -49,13 +49,19 @@ from depthwire.protocol import (
     parse_request,
     result_header,
 )
-from depthwire.protocol.frames import FrameError, split_envelope
+from depthwire.protocol.frames import MAX_BUFFERS, MAX_ENVELOPE_FRAMES, FrameError, split_envelope
 
 log = logging.getLogger("depthwire.front")
 request_log = logging.getLogger("depthwire.request")
 
 _TURN_MESSAGES = 128
 """Requests read before workers and timers get their turn again."""
+
+_MESSAGE_FRAMES = MAX_ENVELOPE_FRAMES + 1 + MAX_BUFFERS + 1
+"""One more than any message has: enough to see that it has too many."""
+
+_SKIPPED_FRAMES = 2000
+"""Frames thrown away in one turn, of a message that has far too many."""
 
 _READABLE = int(zmq.POLLIN)
 _DONTWAIT = int(zmq.DONTWAIT)
@@ -119,6 +125,8 @@ class Front:
         self.turned_at = self.started_at
         """When the loop last came round, for whoever watches it from another thread."""
         self._metrics_server = serve_metrics(self, config.metrics) if config.metrics else None
+        self._is_skipping = False
+        """Whether what comes next still belongs to a message that is answered already."""
         self._tickets = 0
         self._drops = {reason: Rarely() for reason in self.metrics.dropped}
         self._signals, self._signal_writer = socket.socketpair()
@@ -250,7 +258,7 @@ class Front:
 
     def _read_requests(self) -> None:
         for _ in range(_TURN_MESSAGES):
-            if not self._has_requests():
+            if not self._has_requests() or (self._is_skipping and not self._skip()):
                 return
             self._on_message(*self._receive())
 
@@ -260,8 +268,19 @@ class Front:
         # Not recv_multipart: it asks the socket behind every frame whether more follow, which the frame itself knows.
         frames = [self._router.recv(copy=False)]
         while frames[-1].more:
+            if len(frames) == _MESSAGE_FRAMES:
+                self._is_skipping = True
+                break
             frames.append(self._router.recv(copy=False))
         return routing_id, frames
+
+    def _skip(self) -> bool:
+        """Throw away what is left of a message of too many frames; whether a new one may be read."""
+        for _ in range(_SKIPPED_FRAMES):
+            if not self._router.recv(copy=False).more:
+                self._is_skipping = False
+                return self._has_requests()
+        return False
 
     def _on_message(self, routing_id: bytes, message: Sequence[zmq.Frame]) -> None:
         arrived = self.clock()
@@ -274,7 +293,7 @@ class Front:
         try:
             request = parse_request([frame.buffer for frame in body])
         except RequestRefused as refusal:
-            request_log.debug("%s %s refused: %s", refusal.op, refusal.id, refusal.error)
+            request_log.debug("%r %s refused: %s", refusal.op, refusal.id, refusal.error)
             self._outbox.send(envelope, [error_header(refusal.id, refusal.op, refusal.error)])
             self.metrics.answered(refusal.op, NO_MODEL, refusal.error.code, client)
             return

@@ -52,6 +52,13 @@ def read_image_header(data: bytes | bytearray | memoryview) -> ImageHeader:
     return header
 
 
+def check_size(found: tuple[int, int], told: tuple[int, int]) -> None:
+    """Raises BadImageError where a picture's width and height are not those that the front was told by the header."""
+    if found != told:
+        text = "image decodes to {}x{} pixels, its header said {}x{}".format(*found, *told)
+        raise BadImageError(text, field="image")
+
+
 def _jpeg(data: bytes | bytearray | memoryview) -> ImageHeader:
     position = 2
     for _ in range(MAX_JPEG_SEGMENTS):

@@ -7,8 +7,9 @@ and references are checked before an array is built, and nothing is ever unpickl
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgpack
@@ -23,9 +24,13 @@ Buffer: TypeAlias = "bytes | bytearray | memoryview"
 MAX_HEADER_BYTES = 64 * 1024
 MAX_BUFFERS = 8
 MAX_ENVELOPE_FRAMES = 8
+MAX_ROUTING_ID_BYTES = 255
+"""ZeroMQ's own limit. What is longer is no envelope, which would be kept and sent back beside all limits."""
 MAX_DIMENSIONS = 4
 MAX_NESTING = 16
 """Levels of maps and lists below the header map itself."""
+MAX_VALUES = 5000
+"""Values below the header map in all: as many as the largest meta holds. Each costs its reader more than its byte."""
 INLINE_LIMIT_BYTES = 512
 """Values from this size on travel in a frame of their own; below it a second frame costs more than the copy."""
 
@@ -61,13 +66,15 @@ _REFERENCES: Final = tuple(msgpack.ExtType(BUFFER_EXT, bytes([index])) for index
 def split_envelope(frames: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
     """Divide a received message into its envelope and the rest (header and buffers).
 
-    The envelope ends behind the first empty frame (what REQ peers and ZeroMQ proxies write) or, where there is none,
-    behind the one routing id that ROUTER put in front. Buffers are never empty, so the first empty frame is always
+    The envelope ends behind the first empty frame (what REQ peers and ZeroMQ proxies write) or, where none follows the
+    routing ids, behind the one that ROUTER put in front. Buffers are never empty, so the first empty frame is always
     the delimiter. Raises FrameError where no header follows.
     """
     for index in range(1, min(len(frames) - 1, MAX_ENVELOPE_FRAMES)):
         if len(frames[index]) == 0:
             return frames[: index + 1], frames[index + 1 :]
+        if len(frames[index]) > MAX_ROUTING_ID_BYTES:
+            break
     if len(frames) < 2:
         raise FrameError("the message has no header frame")
     return frames[:1], frames[1:]
@@ -145,9 +152,10 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
     if not frames:
         raise FrameError("the message has no header frame")
     fields, buffers = unpack_header(frames[0]), frames[1:]
-    if len(buffers) > MAX_BUFFERS:
-        raise FrameError(f"{len(buffers)} buffer frames; at most {MAX_BUFFERS} are allowed")
+    if len(buffers) > MAX_BUFFERS:  # how many more, nobody may have counted
+        raise FrameError(f"more than {MAX_BUFFERS} buffer frames; at most {MAX_BUFFERS} are allowed")
     unused = list(range(len(buffers)))
+    values = 0
     for name, value in fields.items():
         kind = type(value)
         if kind in _PLAIN_TYPES:
@@ -160,7 +168,7 @@ def decode(frames: Sequence[Buffer]) -> dict[str, Any]:
                 value[b"data"] = _take_buffer(data, buffers, unused, name)
             fields[name] = _build_array(value, name)
         else:
-            _check_plain(value, name)
+            values = _check_plain(value, name, values)
     if unused:
         raise FrameError(f"no field refers to buffer frame {unused[0]}")
     return fields
@@ -171,13 +179,14 @@ def unpack_header(frame: Buffer) -> dict[str, Any]:
     view = _byte_view(frame)
     if view.nbytes > MAX_HEADER_BYTES:
         raise FrameError(f"the header is {view.nbytes} bytes; at most {MAX_HEADER_BYTES} are allowed")
+    budget = iter(range(MAX_VALUES))
     try:
         header = msgpack.unpackb(
             view,
             raw=False,
             strict_map_key=True,
-            object_pairs_hook=_unpack_map,
-            ext_hook=_unpack_ext,
+            object_pairs_hook=partial(_unpack_map, budget),
+            ext_hook=partial(_unpack_ext, budget),
             max_array_len=4096,
             max_map_len=4096,
         )
@@ -224,14 +233,21 @@ def _pack_special(value: Any) -> Any:
     raise FrameError(f"a value of type {type(value).__name__} does not travel")
 
 
-def _unpack_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+def _spend(budget: Iterator[int]) -> None:
+    if next(budget, None) is None:
+        raise FrameError(f"the header holds more than {MAX_VALUES} values")
+
+
+def _unpack_map(budget: Iterator[int], pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    _spend(budget)
     unpacked = dict(pairs)
     if len(unpacked) != len(pairs):  # readers differ in which one they take, so that no one may choose
         raise FrameError("the header has a map that holds a key twice")
     return unpacked
 
 
-def _unpack_ext(code: int, data: bytes) -> BufferRef:
+def _unpack_ext(budget: Iterator[int], code: int, data: bytes) -> BufferRef:
+    _spend(budget)
     if code != BUFFER_EXT:
         raise FrameError(f"msgpack ext type {code} is not known")
     if len(data) != 1:
@@ -239,11 +255,17 @@ def _unpack_ext(code: int, data: bytes) -> BufferRef:
     return BufferRef(data[0])
 
 
-def _check_plain(value: Any, name: str) -> None:
-    """Refuse a value below which something stands that only the top level may hold, or nothing may (timestamps)."""
+def _check_plain(value: Any, name: str, values: int) -> int:
+    """Refuse a value below which something stands that only the top level may hold, or nothing may (timestamps).
+
+    `values` is how many the header's other fields hold; returned is that with those of this one.
+    """
     level, below = 0, [value]
     while below:
         level, current, below = level + 1, below, []
+        values += len(current)
+        if values > MAX_VALUES:
+            raise FrameError(f"the header holds more than {MAX_VALUES} values")
         for element in current:
             if isinstance(element, (dict, list)) and level > MAX_NESTING:
                 raise FrameError(f"is nested deeper than {MAX_NESTING} levels", name)
@@ -255,6 +277,7 @@ def _check_plain(value: Any, name: str) -> None:
                 below.extend(element)
             elif type(element) not in _PLAIN_TYPES:
                 raise FrameError(f"holds a {type(element).__name__}, which does not travel there", name)
+    return values
 
 
 def _build_array(layout: dict[bytes, Any], name: str) -> npt.NDArray[Any]:

@@ -15,7 +15,7 @@ from zmq.utils.monitor import recv_monitor_message
 from depthwire.client.cli_keys import write_key_pair
 from depthwire.protocol.keys import read_key_file, read_public_key
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """Only what is broken ever waits that long."""
 
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL

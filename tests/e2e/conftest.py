@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from depthwire.client import DepthClient
+from depthwire.client.core import ConnectionLostError
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "photos"
 
@@ -51,9 +52,10 @@ class Daemon:
     def wait_ready(self) -> None:
         with DepthClient(self.endpoint, timeout=60, **self.keys) as client:
             deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                if client.health()["ready"]:
-                    return
+            while time.monotonic() < deadline and self.process.poll() is None:
+                with contextlib.suppress(ConnectionLostError):  # a loaded machine may take long until it listens
+                    if client.health()["ready"]:
+                        return
                 time.sleep(0.05)
         raise AssertionError(f"the daemon is not ready:\n{self.log}")
 

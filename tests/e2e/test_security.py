@@ -56,6 +56,7 @@ def client_keys(keys: Keys, name: str = "robot") -> dict[str, Any]:
 
 def secured(endpoint: str, keys: Keys, log_path: Path, *arguments: str) -> Daemon:
     options = ["--engine", "null", "--log-level", "debug", "--curve-key", str(keys.lab)]
+    options += ["--silence-timeout-s", "60"]  # a worker that a test has stopped is not to be replaced meanwhile
     options += ["--authorized-clients", str(keys.clients), *arguments]
     return Daemon(endpoint, options, log_path, keys=client_keys(keys))
 

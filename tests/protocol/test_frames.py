@@ -321,6 +321,25 @@ def test_sixteen_levels_are_allowed_and_seventeen_are_not(kind: str) -> None:
         frames.decode([packed({"a": [tree]})])
 
 
+def _of_values(values: int, element: Any = None) -> dict[str, Any]:
+    """Two fields that hold so many values together, themselves counted."""
+    half = (values - 2) // 2
+    return {"a": [element] * half, "b": [element] * (values - 2 - half)}
+
+
+def test_a_header_holds_five_thousand_values_and_no_more() -> None:
+    fields = _of_values(frames.MAX_VALUES)
+    assert frames.decode([packed(fields)]) == fields
+    for element in (None, {}, [], {"a": 1}):
+        with pytest.raises(FrameError, match="more than 5000 values"):
+            frames.decode([packed(_of_values(frames.MAX_VALUES + 1, element))])
+
+
+def test_references_count_as_values_also_where_they_may_not_stand() -> None:
+    with pytest.raises(FrameError, match="more than 5000 values"):
+        frames.decode([packed(_of_values(6000, BufferRef(0)))])
+
+
 def test_a_message_of_no_frames_is_refused() -> None:
     with pytest.raises(FrameError, match="no header frame"):
         frames.decode([])
@@ -365,6 +384,8 @@ def test_the_text_of_an_error_stays_short_whatever_was_sent() -> None:
         ([*[b"p"] * 8, b"", b"header"], 1),
         ([b"id", b""], 1),
         ([b"id", b"header", b""], 1),
+        ([b"id", b"p" * 255, b"", b"header"], 3),
+        ([b"id", b"p" * 256, b"", b"header"], 1),
     ],
 )
 def test_the_envelope_ends_behind_the_first_empty_frame_or_the_routing_id(message: list[bytes], envelope: int) -> None:
