@@ -20,7 +20,7 @@ def test_the_oracle_is_answered_right(faulty_daemon: DaemonFactory) -> None:
     assert set(oracle.codes) == {"OK"}
 
 
-@pytest.mark.parametrize("fault", ["segfault", "exit", "poisoned", "out_of_memory", "item", "hang"])
+@pytest.mark.parametrize("fault", ["segfault", "exit", "poisoned", "out_of_memory", "item", "batch_item", "once", "hang"])
 def test_a_fault_that_is_ordered_happens(fault: str, faulty_daemon: DaemonFactory, faults: Faults) -> None:
     daemon = faulty_daemon("--batch-timeout-s", "1")
     with Oracle(daemon.endpoint) as oracle:
@@ -35,3 +35,6 @@ def test_a_fault_that_is_ordered_happens(fault: str, faulty_daemon: DaemonFactor
             health = client.health()
     assert oracle.wrong == []
     assert health["workers"][0]["restarts"] == (fault in ("segfault", "exit", "poisoned", "hang"))
+    errors = [(answer.code, answer.retryable) for answer in oracle.answers if answer.code != "OK"]
+    # A request that has no neighbour is tried again all the same; memory, though, only time can bring.
+    assert errors == {"out_of_memory": [("INTERNAL", True)], "batch_item": [("INTERNAL", False)]}.get(fault, [])
