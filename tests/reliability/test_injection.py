@@ -20,7 +20,9 @@ def test_the_oracle_is_answered_right(faulty_daemon: DaemonFactory) -> None:
     assert set(oracle.codes) == {"OK"}
 
 
-@pytest.mark.parametrize("fault", ["segfault", "exit", "poisoned", "out_of_memory", "item", "batch_item", "once", "hang"])
+@pytest.mark.parametrize(
+    "fault", ["segfault", "exit", "poisoned", "out_of_memory", "item", "batch_item", "once", "hang"]
+)
 def test_a_fault_that_is_ordered_happens(fault: str, faulty_daemon: DaemonFactory, faults: Faults) -> None:
     daemon = faulty_daemon("--batch-timeout-s", "1")
     with Oracle(daemon.endpoint) as oracle:

@@ -125,7 +125,11 @@ def _hidden(fault: Fault, after: Sequence[Sample]) -> list[str]:
         since = sample.asked_at - fault.at
         if sample.ready and sample.worker["pid"] == fault.pid and since > fault.noticed_within_s:
             found.append(f"ready {since:.2f} s after what ended worker {fault.pid}")
-        elif sample.ready and sample.worker["pid"] != fault.pid and sample.worker["proven_s"] > sample.heard_at - fault.at:
+        elif (
+            sample.ready
+            and sample.worker["pid"] != fault.pid
+            and sample.worker["proven_s"] > sample.heard_at - fault.at
+        ):
             found.append(f"ready by a proof from before the fault, {sample.worker['proven_s']:.2f} s old")
     if all(sample.ready for sample in after):
         found.append(f"never said that worker {fault.pid} was missing")

@@ -108,6 +108,7 @@ def _install_heartbeat(interval_ms: int, timeout_ms: int) -> None:
         made = original(*arguments)
         made.setsockopt(zmq.HEARTBEAT_IVL, interval_ms)
         made.setsockopt(zmq.HEARTBEAT_TIMEOUT, timeout_ms)
+        made.setsockopt(zmq.TCP_MAXRT, timeout_ms)
         return made
 
     front._router = router
