@@ -1,4 +1,4 @@
-"""Workers that die, freeze or fail under load: nothing wrong is ever returned, nobody waits for ever, `health` knows."""
+"""Workers that die, freeze or fail under load: nothing wrong is returned, nobody waits for ever, `health` knows."""
 
 from __future__ import annotations
 

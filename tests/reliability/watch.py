@@ -121,16 +121,12 @@ def _contradictions(sample: Sample, recent_s: float) -> list[str]:
 def _hidden(fault: Fault, after: Sequence[Sample]) -> list[str]:
     """What was said of a worker that had ended or was frozen, and of its successor."""
     found = []
-    for sample in after:
-        since = sample.asked_at - fault.at
-        if sample.ready and sample.worker["pid"] == fault.pid and since > fault.noticed_within_s:
+    for sample in (sample for sample in after if sample.ready):
+        since, worker = sample.asked_at - fault.at, sample.worker
+        if worker["pid"] == fault.pid and since > fault.noticed_within_s:
             found.append(f"ready {since:.2f} s after what ended worker {fault.pid}")
-        elif (
-            sample.ready
-            and sample.worker["pid"] != fault.pid
-            and sample.worker["proven_s"] > sample.heard_at - fault.at
-        ):
-            found.append(f"ready by a proof from before the fault, {sample.worker['proven_s']:.2f} s old")
+        elif worker["pid"] != fault.pid and worker["proven_s"] > sample.heard_at - fault.at:
+            found.append(f"ready by a proof from before the fault, {worker['proven_s']:.2f} s old")
     if all(sample.ready for sample in after):
         found.append(f"never said that worker {fault.pid} was missing")
     if not any(sample.report["status"] == "degraded" for sample in after):

@@ -5,11 +5,12 @@ change anything.
 
 DEPTHWIRE_TEST_FAULTS names a folder. The worker's null engine then answers with the picture's own mean brightness
 instead of a constant, so that a test can tell one picture's answer from another's, and has a fault when a file with
-its name appears there. The next batch of at least as many requests as the file says (for `item`, the next picture) takes
-the file away and has the fault: `segfault`, `out_of_memory` (what the engine raises when it has no memory), `poisoned` (a sticky device error: every later batch
-would fail too), `item` (one picture cannot be prepared), `batch_item` (a batch with this input in it raises, also when
-it is alone), `once` (a batch raises, and would not again), `hang` (the batch never ends), `exit` (the process ends without a word). What it hit stands in a file
-NAME.hit: the size of the batch.
+its name appears there. The next batch of at least as many requests as the file says (for `item`, the next picture)
+takes the file away and has the fault: `segfault`, `out_of_memory` (what the engine raises when it has no memory),
+`poisoned` (a sticky device error: every later batch would fail too), `item` (one picture cannot be prepared),
+`batch_item` (a batch with this input in it raises, also when it is alone), `once` (a batch raises, and would not
+again), `hang` (the batch never ends), `exit` (the process ends without a word). What it hit stands in a file NAME.hit:
+the size of the batch.
 
 DEPTHWIRE_TEST_BATCH_S makes every batch of that engine take so many seconds, so that others wait behind it.
 DEPTHWIRE_TEST_LEAK is `front:BYTES` or `worker:BYTES`: so many bytes are never given back for each answer.
@@ -85,16 +86,16 @@ def _install_faults(folder: Path, batch_s: float) -> None:
     engine_null.NullEngine.is_poisoned = is_poisoned  # type: ignore[method-assign]
 
 
-def _install_leak(owner: type, method: str, size: int) -> None:
-    """Have a method keep `size` bytes with each call."""
-    original = getattr(owner, method)
+def _install_leak(owner: Any, name: str, size: int) -> None:
+    """Have a function keep `size` bytes with each call."""
+    original = getattr(owner, name)
     leaked: list[bytes] = []
 
     def leaking(*arguments: Any, **keywords: Any) -> Any:
         leaked.append(b"x" * size)
         return original(*arguments, **keywords)
 
-    setattr(owner, method, leaking)
+    setattr(owner, name, leaking)
 
 
 def _install_heartbeat(interval_ms: int, timeout_ms: int) -> None:
@@ -125,9 +126,9 @@ def _install() -> None:
         if folder := os.environ.get("DEPTHWIRE_TEST_FAULTS"):
             _install_faults(Path(folder), float(os.environ.get("DEPTHWIRE_TEST_BATCH_S", "0")))
         if leak[0] == "worker":
-            from depthwire.daemon.worker import Worker
+            from depthwire.daemon import decode  # not the worker's own module: that is __main__, imported after this
 
-            _install_leak(Worker, "_finish", int(leak[1]))
+            _install_leak(decode, "decode_image", int(leak[1]))
     elif _is_module("depthwire.daemon"):
         if heartbeat := os.environ.get("DEPTHWIRE_TEST_HEARTBEAT"):
             _install_heartbeat(*map(int, heartbeat.split(",")))
