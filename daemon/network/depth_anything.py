@@ -384,11 +384,24 @@ def load_state(model: nn.Module, path: Path) -> None:
     """
     try:
         state = _read_tensors(path)
+    except OSError as error:
+        raise WrongCheckpoint(
+            f"cannot load checkpoint {path}: it cannot be read ({error.strerror or error})"
+        ) from error
+    except Exception as error:
+        # torch and safetensors raise a dozen different types, and torch advises to run what code the file may hold.
+        raise WrongCheckpoint(
+            f"cannot load checkpoint {path}: it is damaged, cut off or no file of weights ({path.stat().st_size} "
+            f"bytes, {type(error).__name__}); replace it, or delete it to have an official one downloaded again"
+        ) from error
+    try:
         # Assigned, not copied: the model may stand on the "meta" device, and no second copy of the weights is made.
         model.load_state_dict({name: value.float() for name, value in state.items()}, strict=True, assign=True)
     except Exception as error:
-        # torch and safetensors raise a dozen different types for a damaged or a foreign file.
-        raise WrongCheckpoint(f"cannot load checkpoint {path}: {error}") from error
+        raise WrongCheckpoint(
+            f"cannot load checkpoint {path}: its weights are not this network's ({error}); put the file there that its "
+            "name says"
+        ) from error
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
