@@ -20,8 +20,8 @@ from depthwire.client import DepthClient
 from depthwire.protocol import Reply, frames, parse_reply
 from tests.e2e.conftest import Daemon
 
-ROUNDS = 20
-WARM_UP_ROUNDS = 5
+ROUNDS = 23
+WARM_UP_ROUNDS = 3
 WINDOW = 3
 """Rounds whose median stands for the beginning and the end."""
 

@@ -5,12 +5,16 @@ change anything.
 
 DEPTHWIRE_TEST_FAULTS names a folder. The worker's null engine then answers with the picture's own mean brightness
 instead of a constant, so that a test can tell one picture's answer from another's, and has a fault when a file with
-its name appears there. The next batch of at least as many requests as the file says (for `item`, the next picture)
-takes the file away and has the fault: `segfault`, `out_of_memory` (what the engine raises when it has no memory),
-`poisoned` (a sticky device error: every later batch would fail too), `item` (one picture cannot be prepared),
-`batch_item` (a batch with this input in it raises, also when it is alone), `once` (a batch raises, and would not
-again), `hang` (the batch never ends), `exit` (the process ends without a word). What it hit stands in a file NAME.hit:
-the size of the batch.
+its name appears there. The next batch of at least as many requests as the file says (or the next picture, the next
+result) takes the file away and has the fault, and the batch's size stands in a file NAME.hit:
+
+    segfault, exit, hang   the process dies, ends without a word, or is never done with the batch
+    poisoned               a sticky device error: every later batch fails too
+    out_of_memory          the engine has no memory for this batch
+    once                   the batch raises, and would not again
+    batch_item             it raises because of one input, which also does so alone
+    item, item_memory      a picture cannot be prepared, this once; there is no memory to do it
+    finish                 a result cannot be written, this once
 
 DEPTHWIRE_TEST_BATCH_S makes every batch of that engine take so many seconds, so that others wait behind it.
 DEPTHWIRE_TEST_LEAK is `front:BYTES` or `worker:BYTES`: so many bytes are never given back for each answer.
@@ -34,6 +38,7 @@ class StickyDeviceError(RuntimeError):
 def _install_faults(folder: Path, batch_s: float) -> None:
     from depthwire.daemon import engine_null
 
+    finish_of_engine = engine_null.NullNetwork.finish
     broken = False
     culprit: object = None
 
@@ -50,6 +55,8 @@ def _install_faults(folder: Path, batch_s: float) -> None:
     def prepare(self: Any, bgr: Any, height: int, width: int) -> float:
         if ordered("item"):
             raise RuntimeError("injected: this item cannot be prepared")
+        if ordered("item_memory"):
+            raise MemoryError("injected: no memory left for this item")
         return float(bgr.mean())
 
     def infer(self: Any, batch: Sequence[float]) -> Sequence[float]:
@@ -78,11 +85,17 @@ def _install_faults(folder: Path, batch_s: float) -> None:
             raise RuntimeError("injected: there is an item in this batch that cannot be run")
         return batch
 
+    def finish(self: Any, output: float, target: Any) -> tuple[float, float]:
+        if ordered("finish"):
+            raise RuntimeError("injected: this result cannot be written")
+        return finish_of_engine(self, output, target)  # type: ignore[no-any-return]
+
     def is_poisoned(self: Any, error: BaseException) -> bool:
         return isinstance(error, StickyDeviceError)
 
     engine_null.NullNetwork.prepare = prepare  # type: ignore[method-assign]
     engine_null.NullNetwork.infer = infer  # type: ignore[method-assign]
+    engine_null.NullNetwork.finish = finish  # type: ignore[method-assign]
     engine_null.NullEngine.is_poisoned = is_poisoned  # type: ignore[method-assign]
 
 
