@@ -52,7 +52,6 @@ KINDS = [
     Kind("out_of_memory", is_fatal=False, errors=(("INTERNAL", True),)),
     # The culprit has been run twice, the second time alone: it would fail a third time.
     Kind("batch_item", is_fatal=False, errors=(("INTERNAL", False),), errors_each=1),
-    Kind("item", is_fatal=False),
 ]
 
 
@@ -103,7 +102,7 @@ def test_a_fault_of_the_worker_costs_no_right_answer_and_no_trust_in_health(
     assert lies(watch.samples, happened, RECENT_S) == []
     assert watch.samples[-1].worker["restarts"] == times * kind.is_fatal
     assert watch.samples[-1].report["queue"]["dropped"] == 0
-    assert kind.name == "item" or max(hit) > 1, "the load made no batches, so nobody had a neighbour"
+    assert max(hit) > 1, "the load made no batches, so nobody had a neighbour"
 
 
 def _strike(kind: Kind, daemon: Daemon, faults: Faults, watch: HealthWatch) -> Fault:
@@ -115,7 +114,7 @@ def _strike(kind: Kind, daemon: Daemon, faults: Faults, watch: HealthWatch) -> F
         os.kill(pid, kind.signal)
         return Fault(at, pid, noticed_within_s)
     at = time.monotonic()
-    faults.order(kind.name, least=1 if kind.name == "item" else 2)  # so that a neighbour is hit as well
+    faults.order(kind.name, least=2)  # so that a neighbour is hit as well
     while not faults.is_taken(kind.name):
         assert time.monotonic() < at + 10, "nothing ran"
         time.sleep(0.001)
