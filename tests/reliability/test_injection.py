@@ -11,6 +11,13 @@ from tests.e2e.conftest import DaemonFactory
 from tests.reliability.conftest import Faults
 from tests.reliability.oracle import Oracle
 
+ERRORS = {
+    "out_of_memory": [("INTERNAL", True)],
+    "item_memory": [("INTERNAL", True)],
+    "batch_item": [("INTERNAL", False)],
+}
+"""What a lone request is answered with, code and whether it is retryable; the result where none is named."""
+
 
 def test_the_oracle_is_answered_right(faulty_daemon: DaemonFactory) -> None:
     daemon = faulty_daemon()
@@ -20,7 +27,10 @@ def test_the_oracle_is_answered_right(faulty_daemon: DaemonFactory) -> None:
     assert set(oracle.codes) == {"OK"}
 
 
-@pytest.mark.parametrize("fault", ["segfault", "exit", "poisoned", "out_of_memory", "item", "hang"])
+@pytest.mark.parametrize(
+    "fault",
+    ["segfault", "exit", "poisoned", "hang", "out_of_memory", "item_memory", "item", "finish", "once", "batch_item"],
+)
 def test_a_fault_that_is_ordered_happens(fault: str, faulty_daemon: DaemonFactory, faults: Faults) -> None:
     daemon = faulty_daemon("--batch-timeout-s", "1")
     with Oracle(daemon.endpoint) as oracle:
@@ -35,3 +45,6 @@ def test_a_fault_that_is_ordered_happens(fault: str, faulty_daemon: DaemonFactor
             health = client.health()
     assert oracle.wrong == []
     assert health["workers"][0]["restarts"] == (fault in ("segfault", "exit", "poisoned", "hang"))
+    errors = [(answer.code, answer.retryable) for answer in oracle.answers if answer.code != "OK"]
+    # A request that has no neighbour is tried again all the same; memory, though, only time can bring.
+    assert errors == ERRORS.get(fault, [])
