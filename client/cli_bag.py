@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from depthwire.client.cli_depth import read_camera
+from depthwire.client.cli_depth import camera_of
 from depthwire.client.cli_images import Sent, answers, echo, progress
 from depthwire.client.cli_options import request_options
 from depthwire.client.cli_session import (
@@ -101,7 +101,7 @@ def bag(
         wanted=Wanted(depth, cloud, depth_encoding, organized, colours, rectify),
         topics=topics,
         info=camera_info,
-        camera=read_camera(intrinsics) if intrinsics is not None else None,
+        camera=camera_of(intrinsics) if intrinsics is not None else None,
         request={**settings, "profile": session.profile},
     )
     if fresh and plan.part.exists():

@@ -152,7 +152,7 @@ def pc(
     options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride}
     settings = model_settings(**model)
     sources = sources_of(images)
-    camera = read_camera(intrinsics) if intrinsics is not None else None
+    camera = camera_of(intrinsics) if intrinsics is not None else None
     assumed_fov = fov or DEFAULT_FOV_DEG
     if colours or camera is None:
         need_pillow(", or give --intrinsics and --no-colours")
@@ -261,8 +261,8 @@ def need_pillow(alternative: str = "") -> None:
         raise CommandError(Fault(fault.message + alternative, fault.exit_code, fault.fields)) from None
 
 
-def read_camera(path: Path) -> CameraIntrinsics:
-    """The calibration that --intrinsics names. Raises click.BadParameter."""
+def camera_of(path: Path) -> CameraIntrinsics:
+    """The camera of --intrinsics. Raises click.BadParameter."""
     try:
         return CameraIntrinsics.from_yaml(path)
     except (DepthwireError, OSError) as error:

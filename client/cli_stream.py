@@ -18,10 +18,10 @@ import numpy as np
 
 from depthwire.client.cli_depth import (
     DEFAULT_FOV_DEG,
+    camera_of,
     formats_of,
     need_pillow,
     pass_on_notice,
-    read_camera,
     size_of,
 )
 from depthwire.client.cli_live_line import LiveLine
@@ -176,7 +176,7 @@ def _run(
     settings = model_settings(**model)
     if op == "rel_depth":
         settings.pop("max_depth")
-    camera = read_camera(intrinsics) if intrinsics is not None else None
+    camera = camera_of(intrinsics) if intrinsics is not None else None
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(open_source(word)))
         opened = [stack.enter_context(contextlib.closing(sink())) for sink in sinks]
