@@ -20,7 +20,7 @@ from tests.reliability.capacity import grey_load
 from tests.reliability.conftest import Count
 from tests.reliability.oracle import grey_jpeg
 
-PICTURE_MS = 5
+PICTURE_MS = 20
 CAPACITY = 1000 // PICTURE_MS
 OTHERS = 31
 SEND_QUEUE = 32
