@@ -29,6 +29,7 @@ from depthwire.protocol import (
     DepthwireError,
     InternalError,
 )
+from depthwire.protocol.options import PLAIN
 
 log = logging.getLogger("depthwire.dispatcher")
 
@@ -370,8 +371,7 @@ class Dispatcher:
 
     def _stage(self, link: WorkerLink, pending: Pending) -> bool:
         """Reserve memory for a request and hand it to a worker; False if the arena has no room now."""
-        pixels = pending.width * pending.height
-        result_block = self._outbox.reserve(pending.client, (16 if pending.camera else 4) * pixels)
+        result_block = self._outbox.reserve(pending.client, pending.layout.bytes)
         if result_block is None:
             return False
         image_block = self._arena.reserve(pending.image_bytes)
@@ -402,8 +402,7 @@ def _bucket(encoder: str, dataset: str, height: int, width: int) -> Bucket:
 
 
 def _job(pending: Pending) -> jobs.Stage:
-    camera = pending.camera
-    points_bytes = 12 * pending.width * pending.height if camera else 0
+    camera, layout, block, options = pending.camera, pending.layout, pending.result_block, pending.request.options
     return jobs.Stage(
         ticket=pending.ticket,
         encoder=pending.checkpoint.encoder,
@@ -415,14 +414,16 @@ def _job(pending: Pending) -> jobs.Stage:
         image_format=pending.image_format,
         width=pending.width,
         height=pending.height,
-        depth_offset=pending.result_block + points_bytes,
-        points_offset=pending.result_block if camera else -1,
+        depth_offset=layout.offset("depth_map", block),
+        points_offset=layout.offset("pointcloud", block),
         scale=pending.scale,
         fx=camera.fx if camera else 1.0,
         fy=camera.fy if camera else 1.0,
         cx=camera.cx if camera else 0.0,
         cy=camera.cy if camera else 0.0,
         deadline=pending.deadline,
+        colors_offset=layout.offset("colors", block),
+        options=None if options is PLAIN else options.to_wire(),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from depthwire.daemon.catalogue import Checkpoint
+from depthwire.daemon.layout import Layout, layout_of
 from depthwire.daemon.residency import Bucket
 from depthwire.protocol import CameraIntrinsics, Request
 
@@ -46,12 +47,16 @@ class Pending:
     handed_over_at: float = 0.0
     put_aside: bool = False
     """It will probably be too late: what the same client sent after it goes first."""
+    kept_camera: CameraIntrinsics | None = None
+    """Of the depth map, for the reply, where that has fewer pixels than the picture."""
+    layout: Layout = field(init=False)
     bucket: Bucket = field(init=False)
     image_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.bucket = Bucket(self.checkpoint, self.input_height, self.input_width)
         self.image_bytes = len(self.image)
+        self.layout = layout_of(self.request.op, self.width, self.height, self.request.options)
 
 
 class FairQueue:

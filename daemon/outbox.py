@@ -20,7 +20,6 @@ from depthwire.daemon.jobs import Done
 from depthwire.daemon.logs import Rarely
 from depthwire.daemon.scheduler import Client, Pending
 from depthwire.protocol import result_header
-from depthwire.protocol.frames import BufferRef, array_header
 
 log = logging.getLogger("depthwire.outbox")
 
@@ -87,16 +86,12 @@ class Outbox:
 
     def send_result(self, pending: Pending, done: Done, total_ms: float) -> bool:
         """Send the result that lies in the request's block; the caller then gives up its own hold on the block."""
-        request, pixels, block = pending.request, pending.width * pending.height, pending.result_block
+        request, block = pending.request, pending.result_block
         fields: dict[str, Any] = {}
         views: list[npt.NDArray[np.uint8]] = []
-        start = block
-        if request.op == "pc":
-            fields["pointcloud"] = array_header("<f4", (pixels, 3), BufferRef(len(views)))
-            views.append(self._arena.view(block, start, 12 * pixels))
-            start += 12 * pixels
-        fields["depth_map"] = array_header("<f4", (pending.height, pending.width), BufferRef(len(views)))
-        views.append(self._arena.view(block, start, 4 * pixels))
+        for array in pending.layout.arrays:
+            fields[array.name] = array.header
+            views.append(self._arena.view(block, block + array.start, array.length))
         fields |= {
             "min": done.minimum,
             "max": done.maximum,
@@ -110,6 +105,8 @@ class Outbox:
                 "batch_size": done.batch_size,
             },
         }
+        if pending.kept_camera is not None:
+            fields["camera_intrinsics"] = pending.kept_camera.to_wire()
         sent = self.send(pending.envelope, [result_header(request.id, request.op, fields, request.meta), *views])
         if sent and block in self._owners:
             client = pending.client
