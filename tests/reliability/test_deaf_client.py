@@ -20,7 +20,7 @@ from tests.reliability.capacity import grey_load
 from tests.reliability.conftest import Count
 from tests.reliability.oracle import grey_jpeg
 
-PICTURE_S = 0.005
+PICTURE_S = 0.02
 CAPACITY = round(1 / PICTURE_S)
 OTHERS = 31
 SEND_QUEUE = 32
