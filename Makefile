@@ -5,13 +5,14 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 ROOMS  := protocol client daemon bench tests
 PACKAGES := $(foreach room,protocol client daemon bench,-p depthwire.$(room))
+ROS_PACKAGES := ros-core python3-rospy python3-rosbag python3-sensor-msgs python3-diagnostic-msgs python3-image-geometry
 IMAGE  ?=
 OUT    ?= demo-out
 ARGS   ?=
 SECONDS_EACH ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test soak fuzz check bench bench-gpu setup clean
+.PHONY: help demo serve test test-ros soak fuzz check bench bench-gpu setup clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +25,11 @@ serve: $(VENV)/.daemon  ## run the daemon in the foreground (ARGS="--bind … --
 
 test: $(VENV)/.dev  ## run the tests (ARGS="-k …" for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-ros: $(VENV)/.dev  ## install Debian's ROS 1 with apt, as root, and run the ROS tests with it
+	apt-get update --quiet
+	apt-get install --yes --quiet --no-install-recommends $(ROS_PACKAGES)
+	DEPTHWIRE_NEED_ROS=1 $(BIN)/python -m pytest tests/ros $(ARGS)
 
 soak: $(VENV)/.dev  ## the reliability campaigns at full counts, which takes hours (ARGS="-k …" for some; figures into build/figures.jsonl)
 	@mkdir -p build

@@ -139,6 +139,9 @@ class ClientBase:
         for name, value in given.items():
             if isinstance(value, np.generic):
                 given[name] = value.item()
+        bounds = given.get("range")
+        if isinstance(bounds, (tuple, list, np.ndarray)):
+            given["range"] = [bound.item() if isinstance(bound, np.generic) else bound for bound in bounds]
         if "meta" in given:
             given["meta"] = copy.deepcopy(given["meta"])  # the caller may reuse it before it is sent, or sent again
         now = self._core.clock()

@@ -1,6 +1,7 @@
 """`depthwire`, the client's command: the group with its common options, `health`, and how errors end a command.
 
-The other commands are in cli_depth, cli_models and cli_keys; exit codes and the JSON form of errors in cli_session.
+The other commands are in cli_depth, cli_bag, cli_models and cli_keys; exit codes and the JSON form of errors in
+cli_session.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from depthwire.client.base import DEFAULT_ENDPOINT
+from depthwire.client.cli_bag import bag
 from depthwire.client.cli_depth import depth, pc
 from depthwire.client.cli_keys import keygen
 from depthwire.client.cli_models import models
@@ -132,6 +134,7 @@ def health(session: Session, ready: bool, as_json: bool, watching: bool, interva
 
 main.add_command(depth)
 main.add_command(pc)
+main.add_command(bag)
 main.add_command(models)
 main.add_command(keygen)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from depthwire.client import pictures
 from depthwire.client.cli_images import Sent, Source, need_folder, process, sources_of
+from depthwire.client.cli_options import image_options, shape_options
 from depthwire.client.cli_session import (
     EXIT_CODES,
     IMAGE_TIMEOUT_S,
@@ -31,45 +32,10 @@ from depthwire.client.ply import write_ply
 from depthwire.client.results import DepthMap, PointCloud
 from depthwire.client.sync_client import DepthClient, DepthFuture
 from depthwire.protocol import BadImageError, CameraIntrinsics, DepthwireError
-from depthwire.protocol.messages import MAX_MAX_DEPTH_M, MAX_MODEL_INPUT_SIZE, MIN_MODEL_INPUT_SIZE, PATCH
+from depthwire.protocol.options import DEPTH_DTYPES
 
 FORMATS = ("png16", "npy", "picture")
 DEFAULT_FOV_DEG = 60.0
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def image_options(command: Command) -> Command:
-    """The arguments and options that both commands have."""
-    options = (
-        click.argument("images", nargs=-1, required=True, metavar="IMAGE..."),
-        click.option("--model", metavar="ENCODER_DATASET[_SIZE]", help="Such as vits_hypersim_518; else the daemon's."),
-        click.option("--encoder", metavar="NAME", help="Size of the network: vits, vitb, vitl, …"),
-        click.option("--dataset", metavar="NAME", help="What it was trained on: hypersim, vkitti, relative, …"),
-        click.option(
-            "--model-input-size",
-            type=click.IntRange(MIN_MODEL_INPUT_SIZE, MAX_MODEL_INPUT_SIZE),
-            callback=_multiple_of_patch,
-            help=f"Shorter side of the network's input in pixels, a multiple of {PATCH}.",
-        ),
-        click.option(
-            "--max-depth",
-            type=click.FloatRange(0, MAX_MAX_DEPTH_M, min_open=True),
-            metavar="METRES",
-            help="Range of the network's output; leave it out unless you know why: each checkpoint has its own.",
-        ),
-        click.option("--in-flight", type=click.IntRange(1, 64), help="Most requests under way at a time."),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each image."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _multiple_of_patch(_: click.Context, __: click.Parameter, size: int | None) -> int | None:
-    if size is not None and size % PATCH:
-        raise click.BadParameter(f"{size} is not a multiple of {PATCH}; {size // PATCH * PATCH} is the next below")
-    return size
 
 
 @click.command(epilog=EXIT_CODES)
@@ -85,6 +51,12 @@ def _multiple_of_patch(_: click.Context, __: click.Parameter, size: int | None) 
     "[default: all]",
 )
 @click.option("--relative", is_flag=True, help="Ask for relative depth, without unit: no png16.")
+@shape_options
+@click.option(
+    "--depth-format",
+    type=click.Choice(list(DEPTH_DTYPES)),
+    help="How depth travels, and what npy holds; uint16_mm is millimetres, 0 where there is none.  [default: float32]",
+)
 @click.pass_obj
 def depth(
     session: Session,
@@ -93,6 +65,10 @@ def depth(
     output: Path,
     formats: str | None,
     relative: bool,
+    range_: tuple[float, float] | None,
+    edge_filter: float | None,
+    stride: int | None,
+    depth_format: str | None,
     in_flight: int | None,
     as_json: bool,
     **model: Any,
@@ -103,6 +79,10 @@ def depth(
     value of 0 in the 16-bit file means no depth, or more than 65.535 m.
     """
     wanted = _formats(formats, relative)
+    if relative and (range_ or depth_format == "uint16_mm"):
+        raise click.UsageError("relative depth has no unit: leave out --range and uint16_mm")
+    options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride}
+    options["depth_format"] = depth_format
     settings = model_settings(**model)
     sources = sources_of(images)
     if wanted & {"png16", "picture"}:
@@ -112,7 +92,7 @@ def depth(
         settings.pop("max_depth")  # without unit, without range
 
     def submit(client: DepthClient, data: bytes) -> tuple[DepthFuture[DepthMap], None]:
-        return client.submit("rel_depth" if relative else "metric_depth", data), None
+        return client.submit("rel_depth" if relative else "metric_depth", data, **options), None
 
     def save(sent: Sent, result: DepthMap) -> dict[str, Any]:
         files = _save_depth(output, sent.source, result, wanted, relative)
@@ -145,6 +125,7 @@ def depth(
     help=f"Horizontal field of view to assume without --intrinsics.  [default: {DEFAULT_FOV_DEG:g}]",
 )
 @click.option("--colours/--no-colours", default=True, help="Give the points the image's colours (needs Pillow).")
+@shape_options
 @click.pass_obj
 def pc(
     session: Session,
@@ -154,6 +135,9 @@ def pc(
     intrinsics: Path | None,
     fov: float | None,
     colours: bool,
+    range_: tuple[float, float] | None,
+    edge_filter: float | None,
+    stride: int | None,
     in_flight: int | None,
     as_json: bool,
     **model: Any,
@@ -165,9 +149,10 @@ def pc(
     """
     if intrinsics is not None and fov is not None:
         raise click.UsageError("give --intrinsics or --fov, not both")
+    options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride}
     settings = model_settings(**model)
     sources = sources_of(images)
-    camera = _camera(intrinsics) if intrinsics is not None else None
+    camera = camera_of(intrinsics) if intrinsics is not None else None
     assumed_fov = fov or DEFAULT_FOV_DEG
     if colours or camera is None:
         _need_pillow(", or give --intrinsics and --no-colours")
@@ -183,11 +168,11 @@ def pc(
 
     def submit(client: DepthClient, data: bytes) -> tuple[DepthFuture[PointCloud], CameraIntrinsics]:
         used = camera or CameraIntrinsics.from_field_of_view(assumed_fov, *_size_of(data))
-        return client.submit("pc", data, used), used
+        return client.submit("pc", data, used, **options), used
 
     def save(sent: Sent, result: PointCloud) -> dict[str, Any]:
         file = output / f"{sent.source.name}.ply" if to_folder else output
-        count = write_ply(file, result.points, _colours_of(sent.data) if colours else None)
+        count = write_ply(file, result.points, _colours_of(sent.data, stride or 1) if colours else None)
         used: CameraIntrinsics = sent.extra
         return {
             "text": f"{count} points, {result.min:.2f} … {result.max:.2f} m → {file}",
@@ -249,7 +234,7 @@ def _save_depth(output: Path, source: Source, result: DepthMap, wanted: set[str]
     if "npy" in files:
         np.save(files["npy"], result.depth)
     if "picture" in files:
-        far = None if relative else readable_far(result.depth)
+        far = None if relative else readable_far(result.as_float32())
         pictures.depth_picture(result.depth, unit="" if relative else "m", far=far).save(files["picture"])
     return files
 
@@ -271,7 +256,8 @@ def _need_pillow(alternative: str = "") -> None:
         raise CommandError(Fault(fault.message + alternative, fault.exit_code, fault.fields)) from None
 
 
-def _camera(path: Path) -> CameraIntrinsics:
+def camera_of(path: Path) -> CameraIntrinsics:
+    """The camera of --intrinsics. Raises click.BadParameter."""
     try:
         return CameraIntrinsics.from_yaml(path)
     except (DepthwireError, OSError) as error:
@@ -293,9 +279,9 @@ def _size_of(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _colours_of(data: bytes) -> NDArray[np.uint8]:
-    """(N, 3) uint8 red, green, blue of the stored pixels, row-major as the points are."""
-    return np.asarray(_opened(data).convert("RGB"), np.uint8).reshape(-1, 3)
+def _colours_of(data: bytes, stride: int) -> NDArray[np.uint8]:
+    """(N, 3) uint8 red, green, blue of the stored pixels that a stride keeps, row-major as the points are."""
+    return np.asarray(_opened(data).convert("RGB"), np.uint8)[::stride, ::stride].reshape(-1, 3)
 
 
 def _listed(files: dict[str, Path]) -> str:

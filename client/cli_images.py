@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -62,17 +62,25 @@ class Source:
 
 @dataclass(frozen=True)
 class Sent:
-    """A request: its picture, the bytes that travelled, when (monotonic seconds), and what else `submit` returned."""
+    """A request: its source, what that read as, when it was sent (monotonic seconds), what else `submit` returned."""
 
-    source: Source
-    data: bytes
+    source: Any
+    data: Any
     at: float
     extra: Any
     elapsed_ms: float = 0.0
     """From sending to the answer."""
 
 
-Submit = Callable[[DepthClient, bytes], "tuple[DepthFuture[Any], Any]"]
+class Readable(Protocol):
+    """What `answers` sends: an image on the command line, a message of a bag."""
+
+    def read(self) -> Any:
+        """What `submit` gets. Raises DepthwireError, OSError or ValueError."""
+
+
+S = TypeVar("S", bound=Readable)
+Submit = Callable[[DepthClient, Any], "tuple[DepthFuture[Any], Any]"]
 Save = Callable[[Sent, Any], "dict[str, Any]"]
 
 
@@ -106,8 +114,8 @@ def process(
     """
     report = _Report(as_json, len(sources))
     try:
-        with _progress(len(sources), as_json) as advance:
-            for source, outcome in _answers(client, sources, submit, in_flight):
+        with progress(len(sources), as_json) as advance:
+            for source, outcome in answers(client, sources, submit, in_flight):
                 try:
                     fields = None if isinstance(outcome, Exception) else save(*outcome)
                 except (OSError, ValueError) as error:
@@ -122,9 +130,9 @@ def process(
     return report.exit_code
 
 
-def _answers(
-    client: DepthClient, sources: Sequence[Source], submit: Submit, in_flight: int
-) -> Iterator[tuple[Source, tuple[Sent, DepthMap] | Exception]]:
+def answers(
+    client: DepthClient, sources: Iterable[S], submit: Submit, in_flight: int
+) -> Iterator[tuple[S, tuple[Sent, Any] | Exception]]:
     """Each source with its answer or error, in the order in which they come; fewer if an error ends it all.
 
     The first one is sent alone: what would fail for all then shows once, and a model is loaded before the others wait.
@@ -186,7 +194,7 @@ class _Report:
             timing = {"timing": result.timing, "elapsed_ms": sent.elapsed_ms}
             print_json({"image": source.label, "ok": True, **common, **fields, **timing})
         else:
-            _echo(f"{source.label}: {fields['text']}; {result.model}, {sent.elapsed_ms:.0f} ms")
+            echo(f"{source.label}: {fields['text']}; {result.model}, {sent.elapsed_ms:.0f} ms")
 
     def failed(self, source: Source, error: Exception) -> None:
         self._seen.add(source)
@@ -197,7 +205,7 @@ class _Report:
             print_json({"image": source.label, "ok": False, "error": fault.as_json()})
         else:
             text = "the same" if repeated else fault.message.removeprefix(f"{source.label}: ")
-            _echo(f"depthwire: {source.label}: {text}", err=True)
+            echo(f"depthwire: {source.label}: {text}", err=True)
 
     def summary(self, sources: Sequence[Source]) -> None:
         untried = [source for source in sources if source not in self._seen]
@@ -212,7 +220,7 @@ class _Report:
 
 
 @contextlib.contextmanager
-def _progress(total: int, as_json: bool) -> Iterator[Callable[[], object]]:
+def progress(total: int, as_json: bool) -> Iterator[Callable[[], object]]:
     """A progress bar on stderr, for more than one image on a terminal where tqdm is installed."""
     try:
         import tqdm
@@ -225,7 +233,7 @@ def _progress(total: int, as_json: bool) -> Iterator[Callable[[], object]]:
         yield bar.update
 
 
-def _echo(text: str, err: bool = False) -> None:
+def echo(text: str, err: bool = False) -> None:
     """A line above the progress bar, if there is one."""
     tqdm: Any = sys.modules.get("tqdm")
     with tqdm.tqdm.external_write_mode() if tqdm else contextlib.nullcontext():

@@ -351,7 +351,7 @@ class Core:
 
 def _read_result(request: Request, reply: Reply) -> Result | DepthwireError:
     try:
-        return result_from_reply(request.op, reply)
+        return result_from_reply(request, reply)
     except ProtocolError as error:
         return error
 

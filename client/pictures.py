@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from depthwire.client.results import depth_as_float32
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -66,8 +68,9 @@ _TURBO_TABLE = (_TURBO_TABLE * 255 + 0.5).astype(np.uint8)  # (256, 3)
 def colourise(depth: NDArray[Any], near: float | None = None, far: float | None = None) -> NDArray[np.uint8]:
     """A depth map in Turbo's colours: dark blue at `near` and below, through green, to dark red at `far` and beyond.
 
-    depth: (H, W) floats, metres or inverse depth. near, far: the values at the ends of the scale, by default the
-    2nd and 98th percentile of what is finite. Returns (H, W, 3) uint8 RGB with mid grey where depth is not finite.
+    depth: (H, W) in any depth format, metres or inverse depth. near, far: the values at the ends of the scale, by
+    default the 2nd and 98th percentile of what is finite. Returns (H, W, 3) uint8 RGB with mid grey where depth is not
+    finite.
     Raises ValueError for another number of dimensions or unless near < far.
     """
     depth = _checked(depth)
@@ -111,18 +114,27 @@ def depth_picture(depth: NDArray[Any], unit: str = "m", near: float | None = Non
     return picture  # type: ignore[no-any-return]
 
 
+def depth_millimetres(depth_metres: NDArray[Any]) -> NDArray[np.uint16]:
+    """Whole millimetres of a depth map, rounded to nearest: the integer form of REP 118.
+
+    depth_metres: floats of any shape, metres. 0 says "no depth" and stands for what is not finite, not positive or
+    beyond 65.535 m.
+    """
+    millimetres = np.rint(np.asarray(depth_metres, np.float64) * 1000)
+    with np.errstate(invalid="ignore"):
+        valid = (millimetres > 0) & (millimetres <= MAX_DEPTH_MM)
+    return np.where(valid, millimetres, 0).astype(np.uint16)
+
+
 def save_depth_png16(path: str | os.PathLike[str], depth_metres: NDArray[Any]) -> None:
     """Write a depth map as a 16-bit greyscale PNG of millimetres, rounded to nearest: the integer form of REP 118.
 
-    depth_metres: (H, W) floats, metres. 0 says "no depth" and stands for what is not finite, not positive or beyond
-    65.535 m. Raises PicturesUnavailableError without Pillow, ValueError for another number of dimensions, OSError
-    where the file cannot be written.
+    depth_metres: (H, W) in any depth format, metres. 0 says "no depth" and stands for what is not finite, not positive
+    or beyond 65.535 m. Raises PicturesUnavailableError without Pillow, ValueError for another number of dimensions,
+    OSError where the file cannot be written.
     """
     pil = pillow()
-    millimetres = np.rint(np.asarray(_checked(depth_metres), np.float64) * 1000)
-    with np.errstate(invalid="ignore"):
-        valid = (millimetres > 0) & (millimetres <= MAX_DEPTH_MM)
-    pixels = np.where(valid, millimetres, 0).astype(np.uint16)
+    pixels = depth_millimetres(_checked(depth_metres))
     pil.Image.fromarray(pixels).save(Path(path), format="PNG")
 
 
@@ -154,7 +166,10 @@ def side_by_side(panels: Sequence[Panel], width: int | None = None) -> Image:
 
 
 def _checked(depth: NDArray[Any]) -> NDArray[Any]:
+    """The map as floats with NaN where there is none, from any depth format. Raises ValueError for another shape."""
     depth = np.asarray(depth)
+    if depth.dtype in (np.float16, np.uint16):
+        depth = depth_as_float32(depth)
     if depth.ndim != 2 or depth.size == 0:
         raise ValueError(f"a depth map has two dimensions and at least one pixel, not shape {depth.shape}")
     return depth

@@ -18,14 +18,17 @@ POINTS_PER_WRITE = 1 << 18  # bounds the extra memory to a few megabytes, whatev
 def write_ply(path: str | os.PathLike[str], points: NDArray[Any], colours: NDArray[np.uint8] | None = None) -> int:
     """Write a binary little-endian PLY file and return the number of points in it.
 
-    points: (N, 3) floats, metres, written as float32 x, y, z in the frame they come in; rows that are not finite are
-    left out. colours: (N, 3) uint8 red, green, blue, or None for a cloud without.
+    points: (N, 3) or, organised, (H, W, 3) floats, metres, written as float32 x, y, z in the frame they come in; points
+    that are not finite are left out. colours: uint8 red, green, blue in the shape of the points, or None for a cloud
+    without.
     Format: Greg Turk, "The PLY Polygon File Format" (Stanford, 1994), http://paulbourke.net/dataformats/ply/.
     Raises ValueError for other shapes or types, OSError where the file cannot be written.
     """
     points = np.asarray(points)
-    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind != "f":
-        raise ValueError(f"points must be floats of shape (N, 3), not {points.dtype} of shape {points.shape}")
+    if points.ndim not in (2, 3) or points.shape[-1] != 3 or points.dtype.kind != "f":
+        raise ValueError(
+            f"points must be floats of shape (N, 3) or (H, W, 3), not {points.dtype} of shape {points.shape}"
+        )
     fields: list[tuple[str, str]] = [("x", "<f4"), ("y", "<f4"), ("z", "<f4")]
     if colours is not None:
         colours = np.asarray(colours)
@@ -34,6 +37,8 @@ def write_ply(path: str | os.PathLike[str], points: NDArray[Any], colours: NDArr
                 f"colours must be uint8 of shape {points.shape}, not {colours.dtype} of shape {colours.shape}"
             )
         fields += [("red", "u1"), ("green", "u1"), ("blue", "u1")]
+        colours = colours.reshape(-1, 3)
+    points = points.reshape(-1, 3)
 
     finite = np.isfinite(points).all(axis=1)
     count = int(np.count_nonzero(finite))

@@ -12,27 +12,41 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from depthwire.protocol import ProtocolError, Reply
+from depthwire.protocol import CameraIntrinsics, InvalidRequestError, ProtocolError, Reply, Request
 from depthwire.protocol.frames import MAX_HEADER_BYTES
+from depthwire.protocol.options import DEPTH_DTYPES
 
 
 @dataclass(frozen=True, eq=False)
 class DepthMap:
     """The answer to `metric_depth` and `rel_depth`.
 
-    `depth` is H×W float32, one value per pixel of the image that was sent: metres along the optical axis (REP 118) for
-    `metric_depth`, the network's own measure for `rel_depth`; NaN where there is none. `min` and `max` are its range,
-    `model` the one that answered (encoder_dataset_size), `timing` milliseconds spent in each stage of the daemon (and
-    `batch_size`), `meta` what the request carried.
+    `depth` is H×W float32, one value per pixel of the image that was sent, or that a `stride` keeps: metres along the
+    optical axis (REP 118) for `metric_depth`, the network's own measure for `rel_depth`; NaN where there is none.
+    With `depth_format` it is float16, or uint16 millimetres with 0 where there is none; `as_float32` reads all three.
+    `min` and `max` are its range in metres whatever the format, `model` the one that answered (encoder_dataset_size),
+    `timing` milliseconds spent in each stage of the daemon (and `batch_size`), `meta` what the request carried.
     The array stands over the received frame, which lives as long as it; it is yours alone and may be written to.
     """
 
-    depth: npt.NDArray[np.float32] = field(repr=False)
+    depth: npt.NDArray[Any] = field(repr=False)
     min: float
     max: float
     model: str
     timing: dict[str, float]
     meta: dict[Any, Any]
+    camera: CameraIntrinsics | None = field(default=None, repr=False, kw_only=True)
+    """The request's, or for a `stride` what the daemon made of it; `intrinsics` is what to calculate with."""
+
+    @property
+    def intrinsics(self) -> CameraIntrinsics | None:
+        """The camera of `depth` as it is, of its width and height; None where the request gave none."""
+        height, width = self.depth.shape
+        return None if self.camera is None else self.camera.scaled_to(width, height)
+
+    def as_float32(self) -> npt.NDArray[np.float32]:
+        """`depth` as float32 with NaN where there is none: itself where it is that already, else a copy."""
+        return depth_as_float32(self.depth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +54,12 @@ class PointCloud(DepthMap):
     """The answer to `pc`: the depth map in metres, and its points.
 
     `points` is N×3 float32, metres in the camera's optical frame (REP 103: x right, y down, z forward), row-major, one
-    per pixel, so `points.reshape(*depth.shape, 3)` is the organised cloud. Rows are NaN where depth is.
+    per pixel of `depth`; H×W×3 where `organized` was asked for. Points are NaN where there is no depth. `colors` are
+    red, green and blue of the same pixels, uint8 in the shape of `points`, or None unless they were asked for.
     """
 
     points: npt.NDArray[np.float32] = field(repr=False)
+    colors: npt.NDArray[np.uint8] | None = field(default=None, repr=False, kw_only=True)
 
 
 Health: TypeAlias = "dict[str, Any]"
@@ -52,13 +68,19 @@ Health: TypeAlias = "dict[str, Any]"
 Result: TypeAlias = "DepthMap | PointCloud | Health"
 
 
-def result_from_reply(op: str, reply: Reply) -> Result:
-    """The result in a reply without error, which `protocol` has checked. Raises ProtocolError for another op's."""
+def result_from_reply(request: Request, reply: Reply) -> Result:
+    """The result in a reply without error, which `protocol` has checked.
+
+    Raises ProtocolError for one to another operation or other options than the request's.
+    """
+    op, options, fields = request.op, request.options, reply.fields
     if reply.op != op:
         raise ProtocolError(f"the daemon answered {reply.op} to a request for {op}")
-    fields = reply.fields
     if op == "health":
         return fields
+    dtype = fields["depth_map"].dtype.str
+    if dtype != DEPTH_DTYPES[options.depth_format]:
+        raise ProtocolError(f"the daemon's answer has a depth_map of {dtype}, not in {options.depth_format}")
     common: dict[str, Any] = {
         "depth": _writable(fields["depth_map"]),
         "min": _number(fields.get("min")),
@@ -66,13 +88,42 @@ def result_from_reply(op: str, reply: Reply) -> Result:
         "model": fields.get("model") or "",
         "timing": fields.get("timing") or {},
         "meta": fields.get("meta") or {},
+        "camera": _camera(fields.get("camera_intrinsics")) or request.intrinsics,
     }
-    if op == "pc":
-        return PointCloud(points=_writable(fields["pointcloud"]), **common)
-    return DepthMap(**common)
+    if op != "pc":
+        return DepthMap(**common)
+    points, colors = fields["pointcloud"], fields.get("colors")
+    if points.ndim != (3 if options.organized else 2):
+        raise ProtocolError(f"the daemon's answer has a pointcloud of {points.ndim} dimensions")
+    if options.colors and colors is None:
+        raise ProtocolError("the daemon's answer has no colors")
+    return PointCloud(points=_writable(points), colors=None if colors is None else _writable(colors), **common)
 
 
-def _writable(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def depth_as_float32(depth: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """A depth map in any depth format as float32 with NaN where there is none.
+
+    depth: floats, passed on as they are; or uint16 millimetres, 0 where there is none, which become metres.
+    """
+    if depth.dtype != np.uint16:
+        return depth.astype(np.float32, copy=False)
+    metres: npt.NDArray[np.float32] = depth / np.float32(1000)
+    metres[depth == 0] = np.nan
+    return metres
+
+
+def _camera(wire: dict[str, Any] | None) -> CameraIntrinsics | None:
+    """The camera in a reply. Raises ProtocolError if it is none; numbers of a later daemon are passed over."""
+    if wire is None:
+        return None
+    try:
+        known = {name: wire[name] for name in ("fx", "fy", "cx", "cy", "width", "height") if name in wire}
+        return CameraIntrinsics.from_wire(known)
+    except InvalidRequestError as error:
+        raise ProtocolError(f"the daemon's answer holds no camera: {error.message}") from None
+
+
+def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     # What travelled inside the header stands over immutable bytes; all results are writable alike.
     return array if array.flags.writeable or array.nbytes > MAX_HEADER_BYTES else array.copy()
 

@@ -13,7 +13,7 @@ from depthwire.client.connection import Connection
 from depthwire.client.core import Call
 from depthwire.client.images import ImageSource
 from depthwire.client.results import DepthMap, Health, PointCloud, Result
-from depthwire.protocol import CameraIntrinsics, CancelledError, DepthwireError
+from depthwire.protocol import CameraIntrinsics, CancelledError, DepthFormat, DepthwireError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -103,8 +103,19 @@ class DepthClient(ClientBase):
         timeout: Timeout = USE_DEFAULT,
         stream: str | None = None,
         meta: dict[Any, Any] | None = None,
+        range: tuple[float, float] | None = None,
+        edge_filter: float | None = None,
+        stride: int = 1,
+        organized: bool = False,
+        colors: bool = False,
+        depth_format: DepthFormat = "float32",
     ) -> PointCloud:
-        """Point cloud (N×3 float32, metres) and depth map of an image; `max_depth` in metres."""
+        """Point cloud (N×3 float32, metres) and depth map of an image; `max_depth` in metres.
+
+        `range`, `edge_filter`, `stride` and `depth_format` are as for `metric_depth`, for points and depth map alike;
+        `depth_format` leaves the points float32. `organized` makes the points H×W×3; `colors` adds the image's uint8
+        red, green and blue in the shape of the points.
+        """
         return self._wait(
             self.submit(
                 "pc",
@@ -117,6 +128,12 @@ class DepthClient(ClientBase):
                 timeout=timeout,
                 stream=stream,
                 meta=meta,
+                range=range,
+                edge_filter=edge_filter,
+                stride=stride,
+                organized=organized,
+                colors=colors,
+                depth_format=depth_format,
             )
         )
 
@@ -131,8 +148,18 @@ class DepthClient(ClientBase):
         timeout: Timeout = USE_DEFAULT,
         stream: str | None = None,
         meta: dict[Any, Any] | None = None,
+        range: tuple[float, float] | None = None,
+        edge_filter: float | None = None,
+        stride: int = 1,
+        depth_format: DepthFormat = "float32",
     ) -> DepthMap:
-        """Depth map (H×W float32, metres along the optical axis) of an image; `max_depth` in metres."""
+        """Depth map (H×W float32, metres along the optical axis) of an image; `max_depth` in metres.
+
+        `range`: depth outside (nearest, farthest), metres, becomes NaN. `edge_filter`: so does depth where the greatest
+        of a pixel's 3×3 neighbourhood is more than (1 + edge_filter) times the least, as at flying pixels; 0.05 is
+        usual. `stride`: only pixels whose column and row are multiples of it are kept; the result's `intrinsics` fit.
+        `depth_format`: "float16", or "uint16_mm" for millimetres with 0 instead of NaN (at most 65.535 m).
+        """
         return self._wait(
             self.submit(
                 "metric_depth",
@@ -144,6 +171,10 @@ class DepthClient(ClientBase):
                 timeout=timeout,
                 stream=stream,
                 meta=meta,
+                range=range,
+                edge_filter=edge_filter,
+                stride=stride,
+                depth_format=depth_format,
             )
         )
 
@@ -157,8 +188,14 @@ class DepthClient(ClientBase):
         timeout: Timeout = USE_DEFAULT,
         stream: str | None = None,
         meta: dict[Any, Any] | None = None,
+        edge_filter: float | None = None,
+        stride: int = 1,
+        depth_format: DepthFormat = "float32",
     ) -> DepthMap:
-        """Relative depth (H×W float32): 0…1 from a metric checkpoint, inverse depth from a relative one."""
+        """Relative depth (H×W float32): 0…1 from a metric checkpoint, inverse depth from a relative one.
+
+        `edge_filter`, `stride` and `depth_format` ("float16") are as for `metric_depth`.
+        """
         return self._wait(
             self.submit(
                 "rel_depth",
@@ -169,6 +206,9 @@ class DepthClient(ClientBase):
                 timeout=timeout,
                 stream=stream,
                 meta=meta,
+                edge_filter=edge_filter,
+                stride=stride,
+                depth_format=depth_format,
             )
         )
 

@@ -13,9 +13,11 @@ from depthwire.daemon.catalogue import Checkpoint, ModelKey
 from depthwire.daemon.config import Config
 from depthwire.daemon.geometry import network_input_size
 from depthwire.daemon.image_header import read_image_header
+from depthwire.daemon.layout import layout_of
 from depthwire.daemon.scheduler import Client, Pending
 from depthwire.protocol import (
     BadImageError,
+    CameraIntrinsics,
     InvalidRequestError,
     ModelNotFoundError,
     Request,
@@ -48,7 +50,11 @@ class Admission:
             "min_image_side": self._config.min_image_side,
             "max_input_pixels": self._max_input_pixels,
             "max_waiting": self._config.max_waiting,
+            "max_waiting_bytes": self._config.max_waiting_mb * 2**20,
             "max_in_flight_per_client": self._config.max_in_flight_per_client,
+            "max_waiting_bytes_per_client": self._config.max_waiting_mb_per_client * 2**20,
+            "max_models_per_client": self._config.max_models_per_client,
+            "max_streams_per_client": self._config.max_streams_per_client,
         }
 
     def admit(
@@ -76,7 +82,7 @@ class Admission:
                 f"image is {width}x{height} = {width * height} pixels; at most {self._max_image_pixels} are allowed",
                 field="image",
             )
-        needed = (16 if request.op == "pc" else 4) * width * height + len(image)
+        needed = layout_of(request.op, width, height, request.options).bytes + len(image)
         if needed > self._arena_bytes // 2:
             raise TooLargeError(
                 f"image and result of this {request.op} take {needed} bytes; at most {self._arena_bytes // 2} are"
@@ -104,7 +110,7 @@ class Admission:
             client=client,
             envelope=envelope,
             # What answering needs: `image` below is let go of earlier than the request, the rest is looked at here.
-            request=Request(request.id, request.op, stream=request.stream, meta=request.meta),
+            request=Request(request.id, request.op, stream=request.stream, meta=request.meta, options=request.options),
             checkpoint=checkpoint,
             model=str(key),
             image=image,
@@ -117,6 +123,7 @@ class Admission:
             camera=request.intrinsics.scaled_to(width, height) if request.op == "pc" and request.intrinsics else None,
             arrived=arrived,
             deadline=arrived + 1e-3 * timeout_ms if timeout_ms else float("inf"),
+            kept_camera=_kept_camera(request, width, height) if request.options.stride > 1 else None,
         )
 
     def _requested_model(self, request: Request) -> ModelKey:
@@ -142,6 +149,13 @@ class Admission:
             raise ModelNotFoundError(str(error), field="dataset" if known else "encoder") from None
         except catalogue.InvalidInputSize as error:
             raise InvalidRequestError(str(error), field="model_input_size") from None
+
+
+def _kept_camera(request: Request, width: int, height: int) -> CameraIntrinsics | None:
+    """The camera of the pixels that a request's stride keeps. Raises InvalidRequestError for numbers of no camera."""
+    if request.intrinsics is None:
+        return None
+    return request.intrinsics.scaled_to(width, height).decimated(request.options.stride)
 
 
 def _scale(request: Request, checkpoint: Checkpoint) -> float:

@@ -21,6 +21,7 @@ import zmq
 from zmq.utils import z85
 
 from depthwire.daemon.config import Config, InvalidSettings
+from depthwire.daemon.logs import Rarely
 from depthwire.protocol.keys import (
     PUBLIC_SUFFIX,
     InvalidKeyError,
@@ -40,8 +41,6 @@ _TURN_HANDSHAKES = 32
 """Handshakes decided before requests get their turn again."""
 _REREAD_S = 0.5
 _RESTART_S = 1.0
-_LOG_EVERY_S = 1.0
-"""Strangers can knock as often as they like; the log and the disk must not be theirs."""
 
 
 class AllowList:
@@ -120,8 +119,7 @@ class Authenticator:
         self._context = context
         self._poller = poller
         self._restart_at = 0.0
-        self._log_at = 0.0
-        self._unlogged = 0
+        self._refusals = Rarely()
         self._socket: zmq.Socket[bytes] | None = None
         self._fileno = -1
         allowed.refresh(float("-inf"))  # whatever the front's clock says
@@ -215,13 +213,9 @@ class Authenticator:
 
     def _note_refused(self, who: str, address: bytes, now: float) -> None:
         self.refused += 1
-        if now < self._log_at:
-            self._unlogged += 1
-            return
-        since = f", and {self._unlogged} before" if self._unlogged else ""
-        whence = address.decode(errors="replace") or "this machine"
-        log.warning("%s from %s is not in %s: refused%s", who, whence, self.allowed.folder, since)
-        self._log_at, self._unlogged = now + _LOG_EVERY_S, 0
+        if (before := self._refusals.due(now)) is not None:
+            whence = address.decode(errors="replace") or "this machine"
+            log.warning("%s from %s is not in %s: refused%s", who, whence, self.allowed.folder, before)
 
 
 def make_authenticator(

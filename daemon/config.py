@@ -128,6 +128,9 @@ class Config:
     max_waiting: int = _setting(512, "Most requests that wait for a worker; more are told to come back.", min=1)
     max_waiting_mb: int = _setting(512, "Most bytes of images that wait for a worker.", min=1)
     max_in_flight_per_client: int = _setting(64, "Most requests of one client under way.", min=1)
+    max_waiting_mb_per_client: int = _setting(128, "Most bytes of one client's images that wait for a worker.", min=1)
+    max_models_per_client: int = _setting(8, "Most different models of one client's requests under way.", min=1)
+    max_streams_per_client: int = _setting(32, "Most different streams of one client's requests under way.", min=1)
     max_unsent_mb_per_client: int = _setting(256, "A client with this much unread is held back until it reads.", min=1)
     # Not close to max_in_flight_per_client: ZeroMQ learns only of every so many replies that they have been read, and
     # one turn may refuse a hundred requests. Bytes are bounded by max_unsent_mb_per_client.

@@ -29,6 +29,7 @@ from depthwire.protocol import (
     DepthwireError,
     InternalError,
 )
+from depthwire.protocol.options import PLAIN
 
 log = logging.getLogger("depthwire.dispatcher")
 
@@ -145,6 +146,8 @@ class Dispatcher:
                 case jobs.Dropped(ticket):
                     self.hear_starts()
                     pending = self._take_back(link, ticket)
+                    if pending is not None and now >= pending.deadline:
+                        self._scheduler.forecast.note_too_late(pending.bucket, now - pending.handed_over_at)
                     if pending is not None and not pending.answered:
                         self._refuse(pending, DeadlineExceededError("timeout_ms passed before it could run"))
                 case jobs.Started() as started:
@@ -198,10 +201,17 @@ class Dispatcher:
             self._on_started(link, starts[0])
         link.proof.succeeded(self._clock())
         if not is_probe(done.ticket):  # it is much smaller than what clients send
-            self._scheduler.note_service(1e-3 * done.infer_ms / done.batch_size)
+            self._note_answer(link, pending, done)
         if not pending.answered:
             self._deliver(pending, done)
         self._take_back(link, done.ticket)
+
+    def _note_answer(self, link: WorkerLink, pending: Pending, done: jobs.Done) -> None:
+        now = link.heard_at
+        since_last_s, held_s = now - link.busy_since, now - pending.handed_over_at
+        link.busy_since = now
+        forecast = self._scheduler.forecast
+        forecast.note_answer(pending.bucket, 1e-3 * done.infer_ms, done.batch_size, since_last_s, held_s, now)
 
     def _on_failed(self, link: WorkerLink, failed: jobs.Failed) -> None:
         self.hear_starts()  # it may have failed before it started, or after
@@ -319,12 +329,19 @@ class Dispatcher:
             links = [link for link in self.supervisor.ready if self._has_room(link)]
             if not links:
                 return
-            held_back = self._outbox.slow_clients
-            pending = self._scheduler.next_ready([link.residency for link in links], held_back)
+            now, held_back = self._clock(), self._outbox.slow_clients
+            pending = self._scheduler.next_ready([link.residency for link in links], now, held_back)
             if pending is None:
                 return
+            if self._scheduler.is_too_late(pending, now):
+                self._metrics.refused_early += 1
+                self._refuse(pending, DeadlineExceededError("timeout_ms would pass before it could run"))
+                continue
             able = [link for link in links if link.residency.is_ready(pending.bucket)]
             link = min(able, key=lambda link: len(link.in_flight))
+            assert link.hello is not None
+            if pending.put_aside and link.staged >= link.hello.max_batch:
+                return  # time is short, so that a worker should hold no more than its next batch
             if pending.attempts and link.in_flight:
                 return  # a suspect runs alone, so that it takes no neighbour with it
             if not self._stage(link, pending):
@@ -354,8 +371,7 @@ class Dispatcher:
 
     def _stage(self, link: WorkerLink, pending: Pending) -> bool:
         """Reserve memory for a request and hand it to a worker; False if the arena has no room now."""
-        pixels = pending.width * pending.height
-        result_block = self._outbox.reserve(pending.client, (16 if pending.camera else 4) * pixels)
+        result_block = self._outbox.reserve(pending.client, pending.layout.bytes)
         if result_block is None:
             return False
         image_block = self._arena.reserve(pending.image_bytes)
@@ -372,9 +388,12 @@ class Dispatcher:
         """Give a request, whose memory is reserved, to a worker; False if the worker is gone."""
         self._arena.write(pending.image_block, pending.image)
         pending.worker = link.slot
+        pending.handed_over_at = now = self._clock()
+        if not link.in_flight:
+            link.busy_since = now
         link.in_flight[pending.ticket] = pending
         link.staged += 1
-        link.residency.begin(pending.bucket, pending.model, self._clock())
+        link.residency.begin(pending.bucket, pending.model, now)
         return link.send(_job(pending))
 
 
@@ -383,8 +402,7 @@ def _bucket(encoder: str, dataset: str, height: int, width: int) -> Bucket:
 
 
 def _job(pending: Pending) -> jobs.Stage:
-    camera = pending.camera
-    points_bytes = 12 * pending.width * pending.height if camera else 0
+    camera, layout, block, options = pending.camera, pending.layout, pending.result_block, pending.request.options
     return jobs.Stage(
         ticket=pending.ticket,
         encoder=pending.checkpoint.encoder,
@@ -396,14 +414,16 @@ def _job(pending: Pending) -> jobs.Stage:
         image_format=pending.image_format,
         width=pending.width,
         height=pending.height,
-        depth_offset=pending.result_block + points_bytes,
-        points_offset=pending.result_block if camera else -1,
+        depth_offset=layout.offset("depth_map", block),
+        points_offset=layout.offset("pointcloud", block),
         scale=pending.scale,
         fx=camera.fx if camera else 1.0,
         fy=camera.fy if camera else 1.0,
         cx=camera.cx if camera else 0.0,
         cy=camera.cy if camera else 0.0,
         deadline=pending.deadline,
+        colors_offset=layout.offset("colors", block),
+        options=None if options is PLAIN else options.to_wire(),
     )
 
 

@@ -125,6 +125,9 @@ class FrontCollector:
             ["reason"],
             _by_name(metrics.dropped),
         )
+        yield _labelled(
+            "requests_refused_early", "Requests that could not meet their deadline", [], {(): metrics.refused_early}
+        )
         stages = HistogramMetricFamily(
             "depthwire_stage_seconds", "Time of answered requests in each stage", labels=["stage"], unit="seconds"
         )

@@ -28,6 +28,7 @@ from depthwire.daemon.dispatcher import Dispatcher
 from depthwire.daemon.endpoints import Listener, check_endpoints
 from depthwire.daemon.exposition import serve_metrics
 from depthwire.daemon.health import health_report
+from depthwire.daemon.logs import Rarely
 from depthwire.daemon.metrics import NO_MODEL, Metrics
 from depthwire.daemon.outbox import Outbox
 from depthwire.daemon.presence import Presence
@@ -86,7 +87,14 @@ class Front:
         self.arena = Arena(config.arena_mb * 2**20)
         self.admission = Admission(config, self.arena.size)
         self.scheduler = Scheduler(
-            QueueLimits(config.max_waiting, config.max_waiting_mb * 2**20, config.max_in_flight_per_client)
+            QueueLimits(
+                config.max_waiting,
+                config.max_waiting_mb * 2**20,
+                config.max_in_flight_per_client,
+                config.max_waiting_mb_per_client * 2**20,
+                config.max_models_per_client,
+                config.max_streams_per_client,
+            )
         )
         self._context = zmq.Context()
         self._poller = select.epoll()
@@ -120,6 +128,7 @@ class Front:
         self._is_skipping = False
         """Whether what comes next still belongs to a message that is answered already."""
         self._tickets = 0
+        self._drops = {reason: Rarely() for reason in self.metrics.dropped}
         self._signals, self._signal_writer = socket.socketpair()
         self._signals.setblocking(False)
         self._signal_writer.setblocking(False)
@@ -337,7 +346,11 @@ class Front:
             raise InvalidRequestError(f"id {request.id} is already in flight on this connection", field="id")
         self._tickets += 1
         pending = self.admission.admit(request, client, envelope, arrived, self._tickets)
-        self.scheduler.check_room(client, pending.image_bytes, len(self.supervisor.ready), request.stream)
+        self.scheduler.check_room(pending, len(self.supervisor.ready))
+        workers, held_back = len(self.supervisor.links), self._outbox.slow_clients
+        if (refusal := self.scheduler.certainly_late(pending, arrived, workers, held_back)) is not None:
+            self.metrics.refused_early += 1
+            raise refusal
         if request.stream is not None:
             self._dispatcher.hear_starts()  # what runs already is not superseded
         superseded = self.scheduler.admit(pending)
@@ -369,18 +382,18 @@ class Front:
             self._drop_unanswerable(pending)
 
     def _drop_unanswerable(self, pending: Pending) -> None:
-        self.metrics.dropped["unanswerable"] += 1
-        self._forget_client(pending.client, "unanswerable", "could not be answered")
+        self._forget_client(pending.client, "unanswerable", "could not be answered", lost=1)
 
-    def _forget_client(self, client: Client, reason: str, problem: str) -> None:
-        """A client that is gone, or never reads, takes its work with it."""
+    def _forget_client(self, client: Client, reason: str, problem: str, lost: int = 0) -> None:
+        """A client that is gone, or never reads, takes its work with it, beside the `lost` requests that are closed."""
         dropped = self.scheduler.of_client(client)
         for pending in dropped:
             self._dispatcher.abandon(pending)
-        if dropped:
-            self.metrics.dropped[reason] += len(dropped)
-            name = self._name_of(client)
-            log.warning("client %s %s: %d of its requests were dropped", name, problem, len(dropped))
+        if count := len(dropped) + lost:
+            self.metrics.dropped[reason] += count
+            if (before := self._drops[reason].due(self.clock())) is not None:
+                name = self._name_of(client)
+                log.warning("client %s %s: %d of its requests were dropped%s", name, problem, count, before)
 
     def _log_answer(self, pending: Pending, code: str, total_ms: float, batch_size: int) -> None:
         if request_log.isEnabledFor(logging.DEBUG):

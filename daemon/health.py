@@ -87,6 +87,7 @@ def _counters(front: Front) -> dict[str, Any]:
         "models": metrics.by_model(),
         "dropped": dict(metrics.dropped),
         "worker_restarts": sum(max(0, restarts) for restarts in front.supervisor.restarts),
+        "refused_early": metrics.refused_early,
         "engine_failures": metrics.engine_failures,
         "probes": metrics.probes,
         "model_loads": sum(metrics.loads.values()),

@@ -71,9 +71,10 @@ class Forget(NamedTuple):
 class Stage(NamedTuple):
     """Decode this image now and run it in the next batch that it fits in.
 
-    Offsets and lengths are bytes in the arena. The depth map (height × width float32) goes to `depth_offset`, the
-    points (height·width × 3 float32) to `points_offset` unless that is negative. The network's output times `scale`
-    is the depth. The intrinsics belong to this width and height. After `deadline` nobody waits any more.
+    Offsets and lengths are bytes in the arena. The depth map goes to `depth_offset`, the points to `points_offset` and
+    the picture's colours to `colors_offset` unless those are negative; shapes and dtypes are those of layout.py.
+    `options` are a request's, as on the wire, or None for the plain depth map. The network's output times `scale` is
+    the depth. The intrinsics belong to this width and height. After `deadline` nobody waits any more.
     """
 
     ticket: int
@@ -94,6 +95,8 @@ class Stage(NamedTuple):
     cx: float
     cy: float
     deadline: float
+    colors_offset: int = -1
+    options: dict[str, Any] | None = None
 
 
 class Drop(NamedTuple):

@@ -7,7 +7,29 @@ import logging
 import sys
 from datetime import datetime, timezone
 
+_EVERY_S = 1.0
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class Rarely:
+    """For a line that strangers can cause without end: it is due once a second, and says how many were left out.
+
+    The log and the disk must not be theirs.
+    """
+
+    def __init__(self) -> None:
+        self._due_at = float("-inf")
+        self._left_out = 0
+
+    def due(self, now: float) -> str | None:
+        """What to put at the line's end, or None if it is to be left out."""
+        if now < self._due_at:
+            self._left_out += 1
+            return None
+        before = f", and {self._left_out} before" if self._left_out else ""
+        self._due_at, self._left_out = now + _EVERY_S, 0
+        return before
 
 
 class JsonFormatter(logging.Formatter):

@@ -86,6 +86,8 @@ class Metrics:
         self.evictions: dict[str, int] = {}
         self.engine_failures = 0
         """Requests and probes that ended in INTERNAL inside a worker."""
+        self.refused_early = 0
+        """Requests refused with DEADLINE_EXCEEDED before their deadline, because they could not be answered by then."""
         self.probes = 0
         """Inferences that the daemon ran for itself, to know that it is ready."""
         self._stages = tuple(self.latency_ms[stage] for stage in STAGES)

@@ -17,9 +17,9 @@ import zmq
 
 from depthwire.daemon.arena import Arena
 from depthwire.daemon.jobs import Done
+from depthwire.daemon.logs import Rarely
 from depthwire.daemon.scheduler import Client, Pending
 from depthwire.protocol import result_header
-from depthwire.protocol.frames import BufferRef, array_header
 
 log = logging.getLogger("depthwire.outbox")
 
@@ -46,6 +46,7 @@ class Outbox:
         self._stall_timeout_s = stall_timeout_s
         self._clock = clock
         self._moved_at: dict[Client, float] = {}
+        self._unread = Rarely()
         self.slow_clients: set[Client] = set()
         """Those with so many bytes made or unread that nothing more is run for them until they read."""
         self._arena = arena
@@ -61,7 +62,8 @@ class Outbox:
             if not self._begin(envelope[0]):
                 self._router.getsockopt(zmq.EVENTS)  # has ZeroMQ take note of what the client has read meanwhile
                 if not self._begin(envelope[0]):
-                    log.warning("a client does not read its replies; one was dropped, and its other requests with it")
+                    if (before := self._unread.due(self._clock())) is not None:
+                        log.warning("a client does not read its replies: one was dropped%s", before)
                     return False
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
@@ -84,16 +86,12 @@ class Outbox:
 
     def send_result(self, pending: Pending, done: Done, total_ms: float) -> bool:
         """Send the result that lies in the request's block; the caller then gives up its own hold on the block."""
-        request, pixels, block = pending.request, pending.width * pending.height, pending.result_block
+        request, block = pending.request, pending.result_block
         fields: dict[str, Any] = {}
         views: list[npt.NDArray[np.uint8]] = []
-        start = block
-        if request.op == "pc":
-            fields["pointcloud"] = array_header("<f4", (pixels, 3), BufferRef(len(views)))
-            views.append(self._arena.view(block, start, 12 * pixels))
-            start += 12 * pixels
-        fields["depth_map"] = array_header("<f4", (pending.height, pending.width), BufferRef(len(views)))
-        views.append(self._arena.view(block, start, 4 * pixels))
+        for array in pending.layout.arrays:
+            fields[array.name] = array.header
+            views.append(self._arena.view(block, block + array.start, array.length))
         fields |= {
             "min": done.minimum,
             "max": done.maximum,
@@ -107,6 +105,8 @@ class Outbox:
                 "batch_size": done.batch_size,
             },
         }
+        if pending.kept_camera is not None:
+            fields["camera_intrinsics"] = pending.kept_camera.to_wire()
         sent = self.send(pending.envelope, [result_header(request.id, request.op, fields, request.meta), *views])
         if sent and block in self._owners:
             client = pending.client

@@ -17,8 +17,8 @@ from depthwire.daemon.engine import Target
 _CHUNK_PIXELS = 64 * 1024
 """x and y of so many pixels stay in a core's cache until they are interleaved with z; fewer cost more in calls."""
 
-_PARALLEL_FROM_PIXELS = 2**20
-"""Below this, waking another thread costs more than it saves."""
+PARALLEL_FROM_PIXELS = 2**20
+"""Below this, waking another thread costs more than it saves. A point is as much work as three depths."""
 
 
 def complete(target: Target, rows_pool: Executor | None = None, parts: int = 1) -> tuple[float, float]:
@@ -28,7 +28,8 @@ def complete(target: Target, rows_pool: Executor | None = None, parts: int = 1) 
     """
     height, width = target.depth.shape
     parts = min(parts, height)
-    if rows_pool is None or parts < 2 or height * width < _PARALLEL_FROM_PIXELS:
+    work = height * width * (1 if target.points is None else 3)
+    if rows_pool is None or parts < 2 or work < PARALLEL_FROM_PIXELS:
         return _complete_rows(target, 0, height)
     borders = [height * part // parts for part in range(parts + 1)]
     ranges = list(rows_pool.map(_complete_rows, [target] * parts, borders[:-1], borders[1:]))
@@ -51,6 +52,31 @@ def _complete_rows(target: Target, first: int, end: int) -> tuple[float, float]:
     return float(rows.min()), float(rows.max())
 
 
+class Rays:
+    """Projects some rows of a depth map at a time, with memory of its own for their x and y.
+
+    With a `stride` the map holds the pixels in columns and rows 0, stride, 2·stride, … of a picture of `height` ×
+    `width`, to which the intrinsics belong; they get the very points that they have in the whole cloud.
+    """
+
+    def __init__(
+        self, height: int, width: int, fx: float, fy: float, cx: float, cy: float, rows: int, stride: int = 1
+    ) -> None:
+        self._xs = ((np.arange(0, width, stride) - cx) / fx).astype(np.float32)
+        self._ys = ((np.arange(0, height, stride) - cy) / fy).astype(np.float32)[:, None]
+        self._x, self._y = np.empty((2, rows, len(self._xs)), np.float32)
+
+    def project(self, z: npt.NDArray[np.float32], top: int, out: npt.NDArray[np.float32]) -> None:
+        """Write the points of the map's rows from `top` on, at most `rows`, to `out` (their number, columns, 3)."""
+        # Interleaving by OpenCV is twice as fast as writing every third number three times.
+        planes = (
+            np.multiply(z, self._xs, out=self._x[: len(z)]),
+            np.multiply(z, self._ys[top : top + len(z)], out=self._y[: len(z)]),
+            z,
+        )
+        cv2.merge(planes, out)
+
+
 def _project_rows(
     depth: npt.NDArray[np.float32],
     fx: float,
@@ -62,17 +88,8 @@ def _project_rows(
     end: int,
 ) -> None:
     height, width = depth.shape
-    xs = ((np.arange(width) - cx) / fx).astype(np.float32)
-    ys = ((np.arange(height) - cy) / fy).astype(np.float32)[:, None]
     rows = min(max(1, _CHUNK_PIXELS // width), end - first)
-    x, y = np.empty((2, rows, width), np.float32)
+    rays = Rays(height, width, fx, fy, cx, cy, rows)
     for top in range(first, end, rows):
         bottom = min(top + rows, end)
-        z = depth[top:bottom]
-        # Interleaving by OpenCV is twice as fast as writing every third number three times.
-        planes = (
-            np.multiply(z, xs, out=x[: bottom - top]),
-            np.multiply(z, ys[top:bottom], out=y[: bottom - top]),
-            z,
-        )
-        cv2.merge(planes, out[top:bottom])
+        rays.project(depth[top:bottom], top, out[top:bottom])

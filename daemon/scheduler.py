@@ -2,86 +2,23 @@
 
 Pure bookkeeping for the front: no sockets, no processes, no clock of its own. Requests wait in one queue per
 bucket (what can share a batch), in which clients take turns; a worker takes the next one as soon as it has room and
-never waits for more.
+never waits for more. What will be too late, as far as the forecast can tell, is refused or lets its neighbours pass.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 from depthwire.daemon.catalogue import Checkpoint
+from depthwire.daemon.fair_queue import Client, FairQueue, Pending
+from depthwire.daemon.forecast import Forecast
+from depthwire.daemon.quotas import QueueLimits, Quotas
 from depthwire.daemon.residency import Bucket, Residency
-from depthwire.protocol import CameraIntrinsics, OverloadedError, Request
+from depthwire.protocol import DeadlineExceededError, OverloadedError
 
-Client: TypeAlias = tuple[bytes, ...]
-"""Who asked: the routing ids of the envelope."""
-
-
-@dataclass(eq=False, slots=True)
-class Pending:
-    """An admitted request until its one answer has been sent."""
-
-    ticket: int
-    client: Client
-    envelope: Sequence[bytes]
-    request: Request
-    checkpoint: Checkpoint
-    model: str
-    image: Any
-    image_format: str
-    width: int
-    height: int
-    input_height: int
-    input_width: int
-    scale: float
-    camera: CameraIntrinsics | None
-    """Of the picture's own size; None where no points are asked for."""
-    arrived: float
-    deadline: float
-    answered: bool = False
-    worker: int | None = None
-    image_block: int = -1
-    result_block: int = -1
-    started: bool = False
-    attempts: int = 0
-    """How often a worker died with this request under its hands."""
-    bucket: Bucket = field(init=False)
-    image_bytes: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.bucket = Bucket(self.checkpoint, self.input_height, self.input_width)
-        self.image_bytes = len(self.image)
-
-
-class FairQueue:
-    """What waits in one bucket: first in, first out for each client."""
-
-    def __init__(self) -> None:
-        self._clients: dict[Client, deque[Pending]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._clients)
-
-    def push(self, pending: Pending, *, first: bool = False) -> None:
-        queue = self._clients.setdefault(pending.client, deque())
-        if first:
-            queue.appendleft(pending)
-        else:
-            queue.append(pending)
-
-    def firsts(self) -> Iterator[Pending]:
-        """The next one of each client."""
-        return (queue[0] for queue in self._clients.values())
-
-    def remove(self, pending: Pending) -> None:
-        queue = self._clients[pending.client]
-        queue.remove(pending)
-        if not queue:
-            del self._clients[pending.client]
+__all__ = ["Client", "Pending", "QueueLimits", "Scheduler"]
 
 
 @dataclass
@@ -90,15 +27,7 @@ class Turn:
 
     number: int
     waiting: int = 0
-
-
-@dataclass
-class QueueLimits:
-    """How much may wait: requests in all and for one client, and bytes of images in all."""
-
-    max_waiting: int = 512
-    max_waiting_bytes: int = 512 * 2**20
-    max_in_flight_per_client: int = 64
+    waiting_bytes: int = 0
 
 
 @dataclass
@@ -106,52 +35,101 @@ class Scheduler:
     limits: QueueLimits
     waiting: int = 0
     waiting_bytes: int = 0
-    service_s: float = 0.0
-    """Seconds that a worker needs for one request, smoothed over the last few dozen."""
+    forecast: Forecast = field(default_factory=Forecast)
     _queues: dict[Bucket, FairQueue] = field(default_factory=dict)
     _turns: dict[Client, Turn] = field(default_factory=dict)
     _last_turn: int = 0
     _open: dict[tuple[Client, int], Pending] = field(default_factory=dict)
-    _per_client: dict[Client, int] = field(default_factory=dict)
+    _quotas: Quotas = field(init=False)
     _streams: dict[tuple[Client, str], Pending] = field(default_factory=dict)
     _deadlines: list[tuple[float, int, Pending]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._quotas = Quotas(self.limits)
 
     def __len__(self) -> int:
         """Admitted requests that have not been answered."""
         return len(self._open)
 
-    def check_room(self, client: Client, image_bytes: int, workers: int, stream: str | None = None) -> None:
-        """Raise OverloadedError, naming the limit, if one more request of this client does not fit.
+    def check_room(self, pending: Pending, workers: int) -> None:
+        """Raise OverloadedError, naming the limit, if this request does not fit.
 
-        One that takes the place of a waiting one of its stream always does.
+        One that takes the place of a waiting one of its stream takes no other: only its image may be too large.
         """
-        limits = self.limits
-        replaced = None if stream is None else self._streams.get((client, stream))
-        if replaced is not None and replaced.worker is None:
-            return
-        if self._per_client.get(client, 0) >= limits.max_in_flight_per_client:
-            problem = f"this client has {limits.max_in_flight_per_client} requests in flight, its limit"
-        elif self.waiting >= limits.max_waiting:
-            problem = f"{limits.max_waiting} requests are waiting, the limit"
-        elif self.waiting and self.waiting_bytes + image_bytes > limits.max_waiting_bytes:
-            problem = f"the waiting images would exceed {limits.max_waiting_bytes} bytes, the limit"
-        else:
-            return
-        raise OverloadedError(
-            f"{problem}; try again later",
-            retry_after_ms=round(1e3 * max(0.01, self.waiting * self.service_s / max(workers, 1)), 1),
+        newest = self._newest_of_stream(pending)
+        replaced = newest if newest is not None and newest.worker is None else None
+        more_bytes = pending.image_bytes - (replaced.image_bytes if replaced else 0)
+        turn = self._turns.get(pending.client)
+        try:
+            self._quotas.check(
+                pending,
+                turn.waiting_bytes if turn is not None else 0,
+                more_bytes,
+                in_place=replaced is not None,
+                new_stream=newest is None and pending.request.stream is not None,
+            )
+            if replaced is None and self.waiting >= self.limits.max_waiting:
+                raise OverloadedError(f"{self.limits.max_waiting} requests are waiting, the limit")
+            if self.waiting and self.waiting_bytes + more_bytes > self.limits.max_waiting_bytes:
+                raise OverloadedError(
+                    f"the waiting images would exceed {self.limits.max_waiting_bytes} bytes, the limit"
+                )
+        except OverloadedError as error:
+            retry_after_ms = round(1e3 * max(0.01, self.backlog_s(workers)), 1)
+            raise OverloadedError(
+                f"{error.message}; try again later", field=error.field, retry_after_ms=retry_after_ms
+            ) from None
+
+    def backlog_s(self, workers: int) -> float:
+        """How long the workers will be busy with what is admitted, at the rates measured."""
+        of_any_s = self.forecast.mean_request_s()
+        waiting = sum(len(queue) * self.forecast.mean_request_s(bucket) for bucket, queue in self._queues.items())
+        with_workers = (len(self._open) - self.waiting) * of_any_s
+        return (waiting + with_workers) / max(workers, 1)
+
+    def certainly_late(
+        self, pending: Pending, now: float, workers: int, held_back: Collection[Client] = ()
+    ) -> DeadlineExceededError | None:
+        """The refusal of a request, not admitted yet, that would be late even at the best pace measured; else None.
+
+        What counts as before it is what waits in its bucket and will have its turn first, and none of what is with the
+        workers already. Nothing is refused while nothing else is open, or before the bucket has been measured.
+        """
+        left_s = pending.deadline - now
+        pace = None if left_s == float("inf") or not self._open else self.forecast.pace(pending.bucket, now)
+        if pace is None or not pace.is_certain:
+            return None
+        before, least_s = 0, pace.least_pass_s
+        queue = self._queues.get(pending.bucket)
+        if queue is not None and least_s <= left_s < (len(queue) + 1) * pace.least_request_s / workers:
+            # Each of the other workers may have taken a batch that ends later.
+            before = self._turns_before(pending, queue, held_back)
+            in_row = before + 1 - (workers - 1) * pace.largest_batch
+            least_s = max(least_s, in_row * pace.least_request_s / workers)
+        if least_s <= left_s:
+            return None
+        return DeadlineExceededError(
+            f"timeout_ms would pass before an answer: {before} requests come first, and it takes {1e3 * least_s:.0f} ms"
+            f" at the least, {1e3 * left_s:.0f} ms are left",
+            field="timeout_ms",
         )
+
+    def is_too_late(self, pending: Pending, now: float) -> bool:
+        """Whether a waiting request cannot be answered in time even if it runs at once and alone."""
+        if pending.deadline == float("inf") or len(self._open) <= 1:
+            return False
+        pace = self.forecast.pace(pending.bucket, now)
+        return pace is not None and pace.is_certain and pending.deadline - now < pace.least_pass_s
 
     def admit(self, pending: Pending) -> Pending | None:
         """Put a request into its queue; returns the one of the same stream that it supersedes, still to be answered."""
         self._open[pending.client, pending.request.id] = pending
-        self._per_client[pending.client] = self._per_client.get(pending.client, 0) + 1
+        superseded = self._newest_of_stream(pending)
+        self._quotas.begin(pending, new_stream=superseded is None and pending.request.stream is not None)
         if pending.deadline != float("inf"):
             heapq.heappush(self._deadlines, (pending.deadline, pending.ticket, pending))
         self._enqueue(pending)
-        superseded = None
         if pending.request.stream is not None:
-            superseded = self._streams.get((pending.client, pending.request.stream))
             self._streams[pending.client, pending.request.stream] = pending
         return superseded if superseded is not None and not superseded.started else None
 
@@ -160,14 +138,20 @@ class Scheduler:
         pending.worker, pending.started = None, False
         self._enqueue(pending, first=True)
 
-    def next_ready(self, tables: Sequence[Residency], held_back: Collection[Client] = ()) -> Pending | None:
+    def next_ready(self, tables: Sequence[Residency], now: float, held_back: Collection[Client] = ()) -> Pending | None:
         """The request to run next among those whose bucket is ready in one of the workers' tables.
 
-        It is the first of the client whose turn it is, so that none waits for all that another one has sent.
-        Clients that are `held_back` get no turn.
+        It is the first of the client whose turn it is, so that none waits for all that another one has sent; or the
+        first that will probably be in time. Clients that are `held_back` get no turn.
         """
-        ready = [queue for bucket, queue in self._queues.items() if any(table.is_ready(bucket) for table in tables)]
-        firsts = [first for queue in ready for first in queue.firsts() if first.client not in held_back]
+        firsts: list[Pending] = []
+        for bucket, queue in self._queues.items():
+            if any(table.is_ready(bucket) for table in tables):
+                if (pace := self.forecast.pace(bucket, now)) is not None:
+                    queue.put_aside(now + pace.likely_s)
+                firsts += queue.firsts()
+        if held_back:
+            firsts = [first for first in firsts if first.client not in held_back]
         return min(firsts, key=self._place, default=None)
 
     @property
@@ -205,16 +189,13 @@ class Scheduler:
             return
         pending.answered = True
         del self._open[pending.client, pending.request.id]
-        left = self._per_client[pending.client] - 1
-        if left:
-            self._per_client[pending.client] = left
-        else:
-            del self._per_client[pending.client]
-        stream = pending.request.stream
-        if stream is not None and self._streams.get((pending.client, stream)) is pending:
-            del self._streams[pending.client, stream]
         if pending.worker is None:
             self._dequeue(pending)
+        stream = pending.request.stream
+        ends_stream = stream is not None and self._streams.get((pending.client, stream)) is pending
+        if stream is not None and ends_stream:
+            del self._streams[pending.client, stream]
+        self._quotas.end(pending, ends_stream=ends_stream)
         pending.image = b""
         if len(self._deadlines) > 2 * len(self._open) + 64:  # or what is answered would stay until its deadline
             self._deadlines = [entry for entry in self._deadlines if not entry[2].answered]
@@ -233,10 +214,6 @@ class Scheduler:
         """When `expired` next has something to say; infinity if never."""
         return self._deadlines[0][0] if self._deadlines else float("inf")
 
-    def note_service(self, seconds: float) -> None:
-        """Learn how long a worker needed for one request."""
-        self.service_s = seconds if not self.service_s else 0.9 * self.service_s + 0.1 * seconds
-
     def _enqueue(self, pending: Pending, *, first: bool = False) -> None:
         self._queues.setdefault(pending.bucket, FairQueue()).push(pending, first=first)
         turn = self._turns.get(pending.client)
@@ -245,6 +222,7 @@ class Scheduler:
         if first:
             turn.number = 0
         turn.waiting += 1
+        turn.waiting_bytes += pending.image_bytes
         self.waiting += 1
         self.waiting_bytes += pending.image_bytes
 
@@ -255,10 +233,30 @@ class Scheduler:
             del self._queues[pending.bucket]
         turn = self._turns[pending.client]
         turn.waiting -= 1
+        turn.waiting_bytes -= pending.image_bytes
         if not turn.waiting:
             del self._turns[pending.client]
         self.waiting -= 1
         self.waiting_bytes -= pending.image_bytes
+
+    def _newest_of_stream(self, pending: Pending) -> Pending | None:
+        stream = pending.request.stream
+        return None if stream is None else self._streams.get((pending.client, stream))
+
+    def _turns_before(self, pending: Pending, queue: FairQueue, held_back: Collection[Client]) -> int:
+        """How many of a bucket's queue are served before a new request, at the least, as clients take turns."""
+        own = queue.in_time(pending.client)
+        replaced = self._newest_of_stream(pending)
+        if replaced is not None and replaced.worker is None and not replaced.put_aside:
+            own -= replaced.bucket == pending.bucket
+        mine = self._turns.get(pending.client)
+        before = own
+        for client in queue.clients():
+            turn = self._turns[client]
+            if client == pending.client or client in held_back or turn.waiting > queue.waiting_of(client):
+                continue  # the last: its turns may go to another bucket
+            before += min(queue.in_time(client), own + (mine is None or turn.number < mine.number))
+        return before
 
     def _first(self, queue: FairQueue) -> Pending:
         return min(queue.firsts(), key=self._place)

@@ -64,6 +64,8 @@ class WorkerLink:
         self.in_flight: dict[int, Pending] = {}
         self.staged = 0
         """Jobs in flight that have not started to run."""
+        self.busy_since = now
+        """When it was last idle, or its last answer came: the next answer's time counts from there."""
         self.load_waits_since: float | None = None
         """Since when a checkpoint cannot be loaded because those that are here are in use."""
         self.running: set[int] = set()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import socket
 import sys
@@ -21,16 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from depthwire.daemon import catalogue, checkpoints, jobs
 from depthwire.daemon.arena import map_arena
 from depthwire.daemon.cores import usable_cores
 from depthwire.daemon.decode import decode_image
-from depthwire.daemon.engine import Engine, EngineOptions, Network, PageLocking, Target, create_engine
+from depthwire.daemon.engine import Engine, EngineOptions, Network, PageLocking, create_engine
 from depthwire.daemon.intake import Intake
 from depthwire.daemon.logs import set_up_logging
+from depthwire.daemon.result_writer import ResultWriter
 from depthwire.protocol import DepthwireError, InternalError, ModelNotFoundError
 
 log = logging.getLogger("depthwire.worker")
@@ -79,6 +76,7 @@ class Worker:
         self._starts = starts
         self._send_lock = threading.Lock()
         self._arena = map_arena(arena_fd)
+        self._results = ResultWriter(self._arena, threads)
         if isinstance(engine, PageLocking):
             engine.page_lock(self._arena)
         self._engine = engine
@@ -143,8 +141,11 @@ class Worker:
         try:
             network = self._networks[job.encoder, job.dataset]
             data = memoryview(self._arena)[job.image_offset : job.image_offset + job.image_length]
-            enough = (job.input_height, job.input_width) if self._decode_fast else None
+            may_be_smaller = self._decode_fast and job.colors_offset < 0
+            enough = (job.input_height, job.input_width) if may_be_smaller else None
             picture = decode_image(data, job.image_format, job.height, job.width, enough)
+            if job.colors_offset >= 0:
+                self._results.write_colors(picture, job)
             prepared = network.prepare(picture, job.input_height, job.input_width)
         except BaseException as error:  # one bad picture is one bad answer, whatever it does to a decoder
             self._fail(job, error)
@@ -200,9 +201,7 @@ class Worker:
         if self._is_over(job):
             return
         try:
-            minimum, maximum = staged.network.finish(output, self._target(job))
-            if not (math.isfinite(minimum) and math.isfinite(maximum)):
-                raise InternalError("the network's output is not finite; run the daemon with --precision float32")
+            minimum, maximum = self._results.write(staged.network, output, job)
         except BaseException as error:
             self._fail(job, error)
             return
@@ -267,15 +266,6 @@ class Worker:
         """From here on nothing in this process touches the job's memory."""
         self._live.discard(job.ticket)
         self._dropped.discard(job.ticket)
-
-    def _target(self, job: jobs.Stage) -> Target:
-        depth = self._array(job.depth_offset, job.height, job.width)
-        points = self._array(job.points_offset, job.height, job.width, 3) if job.points_offset >= 0 else None
-        return Target(depth, points, job.scale, job.fx, job.fy, job.cx, job.cy)
-
-    def _array(self, offset: int, *shape: int) -> npt.NDArray[np.float32]:
-        array: npt.NDArray[np.float32] = np.ndarray(shape, np.float32, self._arena, offset)
-        return array
 
     def _send(self, message: jobs.Message) -> None:
         try:

@@ -35,6 +35,7 @@ from depthwire.protocol.messages import (
     parse_request,
     result_header,
 )
+from depthwire.protocol.options import DepthFormat, ResultOptions
 
 __all__ = [
     "ERROR_CLASSES",
@@ -46,6 +47,7 @@ __all__ = [
     "CancelledError",
     "ConnectionLostError",
     "DeadlineExceededError",
+    "DepthFormat",
     "DepthwireError",
     "InternalError",
     "InvalidRequestError",
@@ -56,6 +58,7 @@ __all__ = [
     "Reply",
     "Request",
     "RequestRefused",
+    "ResultOptions",
     "ShuttingDownError",
     "SupersededError",
     "TooLargeError",

@@ -151,6 +151,15 @@ class CameraIntrinsics:
         sx, sy = width / self.width, height / self.height
         return CameraIntrinsics(self.fx * sx, self.fy * sy, self.cx * sx, self.cy * sy, width, height)
 
+    def decimated(self, stride: int) -> CameraIntrinsics:
+        """The camera of the image of which only the pixels in columns and rows 0, stride, 2·stride, … are kept.
+
+        All four numbers are divided by `stride`, which is exact: kept pixel u' was u = stride·u', and
+        (u − cx)/fx = (u' − cx/stride)/(fx/stride). width and height become the number of kept columns and rows.
+        """
+        width, height = (None if size is None else -(-size // stride) for size in (self.width, self.height))
+        return CameraIntrinsics(self.fx / stride, self.fy / stride, self.cx / stride, self.cy / stride, width, height)
+
     @property
     def matrix(self) -> npt.NDArray[np.float64]:
         """The 3×3 camera matrix, float64."""

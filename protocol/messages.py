@@ -15,6 +15,7 @@ import msgpack
 import numpy as np
 
 from depthwire.protocol import frames
+from depthwire.protocol.checks import number_above_zero, whole_number
 from depthwire.protocol.errors import (
     BadImageError,
     DepthwireError,
@@ -26,6 +27,7 @@ from depthwire.protocol.errors import (
 )
 from depthwire.protocol.frames import Buffer, FrameError
 from depthwire.protocol.intrinsics import CameraIntrinsics
+from depthwire.protocol.options import DEPTH_DTYPES, OPTION_NAMES, PLAIN, ResultOptions
 
 VERSION: Final = 1
 
@@ -54,23 +56,22 @@ _IMAGE_FIELDS = _COMMON_FIELDS | {
     "model_input_size",
     "stream",
 }
+_OPTIONS_OF_CLOUDS = frozenset({"organized", "colors"})
+_OPTIONS_IN_METRES = frozenset({"range"})
 _FIELDS: Final[dict[str, frozenset[str]]] = {
-    "pc": _IMAGE_FIELDS,
-    "metric_depth": _IMAGE_FIELDS,
-    "rel_depth": _IMAGE_FIELDS,
+    "pc": _IMAGE_FIELDS | OPTION_NAMES,
+    "metric_depth": _IMAGE_FIELDS | OPTION_NAMES - _OPTIONS_OF_CLOUDS,
+    "rel_depth": _IMAGE_FIELDS | OPTION_NAMES - _OPTIONS_OF_CLOUDS - _OPTIONS_IN_METRES,
     "health": _COMMON_FIELDS,
     "cancel": _COMMON_FIELDS | {"target"},
 }
-_RESULT_ARRAYS: Final[dict[str, tuple[str, ...]]] = {
-    "pc": ("pointcloud", "depth_map"),
-    "metric_depth": ("depth_map",),
-    "rel_depth": ("depth_map",),
-}
+_DEPTH_DTYPES: Final = frozenset(DEPTH_DTYPES.values())
 _RESULT_KINDS: Final[dict[str, tuple[type, ...]]] = {
     "min": (int, float),
     "max": (int, float),
     "model": (str,),
     "timing": (dict,),
+    "camera_intrinsics": (dict,),
     "meta": (dict,),
 }
 _META_SCALARS = (type(None), bool, int, float, str, bytes, bytearray, memoryview, np.generic)
@@ -96,6 +97,7 @@ class Request:
     stream: str | None = None
     meta: dict[Any, Any] | None = None
     target: int | None = None
+    options: ResultOptions = PLAIN
 
     def to_frames(self) -> list[Buffer]:
         """The message's frames: the header, then the image where it is large enough for a frame of its own.
@@ -121,6 +123,8 @@ class Request:
         for name, value in given.items():
             if value is not None:
                 fields[name] = value.item() if isinstance(value, np.generic) else value
+        if self.options is not PLAIN:
+            fields |= self.options.to_wire()
         validate_request(fields)
         try:
             return frames.encode(fields)
@@ -174,7 +178,7 @@ def validate_request(fields: dict[str, Any]) -> Request:
     version = fields.get("v")
     if type(version) is not int or version != VERSION:
         raise UnsupportedVersionError(f"v is {shown(version)}; this is version {VERSION}", field="v")
-    request_id = _integer(fields, "id", 0, MAX_ID)
+    request_id = whole_number(fields, "id", 0, MAX_ID)
     if request_id is None:
         raise InvalidRequestError("id is missing; it is an unsigned 64-bit number", field="id")
     op = fields.get("op")
@@ -182,7 +186,7 @@ def validate_request(fields: dict[str, Any]) -> Request:
         raise UnknownOpError(f"op is {shown(op)}; the operations are {', '.join(OPS)}", field="op")
     if unknown := fields.keys() - _FIELDS[op]:
         name = next(name for name in fields if name in unknown)
-        raise InvalidRequestError(f"{shown(name)} is not a field of {op}", field=name)
+        raise InvalidRequestError(f"{shown(name)} is not a field of {op}{_takers(name)}", field=name)
 
     image = fields.get("image")
     if op in IMAGE_OPS:
@@ -197,10 +201,10 @@ def validate_request(fields: dict[str, Any]) -> Request:
         intrinsics = CameraIntrinsics.from_wire(fields["camera_intrinsics"])
     elif op == "pc":
         raise InvalidRequestError("camera_intrinsics is missing; pc needs fx, fy, cx and cy", field="camera_intrinsics")
-    target = _integer(fields, "target", 0, MAX_ID)
+    target = whole_number(fields, "target", 0, MAX_ID)
     if op == "cancel" and target is None:
         raise InvalidRequestError("target is missing; it is the id of the request to cancel", field="target")
-    size = _integer(fields, "model_input_size", MIN_MODEL_INPUT_SIZE, MAX_MODEL_INPUT_SIZE)
+    size = whole_number(fields, "model_input_size", MIN_MODEL_INPUT_SIZE, MAX_MODEL_INPUT_SIZE)
     if size is not None and size % PATCH:
         raise InvalidRequestError(
             f"model_input_size is {size}; it must be a multiple of {PATCH}", field="model_input_size"
@@ -210,14 +214,15 @@ def validate_request(fields: dict[str, Any]) -> Request:
         op=cast(Op, op),
         image=image,
         intrinsics=intrinsics,
-        max_depth=_number(fields, "max_depth", MAX_MAX_DEPTH_M, "metres"),
+        max_depth=number_above_zero(fields, "max_depth", MAX_MAX_DEPTH_M, "metres"),
         encoder=_name(fields, "encoder"),
         dataset=_name(fields, "dataset"),
         model_input_size=size,
-        timeout_ms=_number(fields, "timeout_ms", MAX_TIMEOUT_MS, "milliseconds"),
+        timeout_ms=number_above_zero(fields, "timeout_ms", MAX_TIMEOUT_MS, "milliseconds"),
         stream=_stream(fields),
         meta=_meta(fields),
         target=target,
+        options=ResultOptions.from_wire(fields, op),
     )
 
 
@@ -278,41 +283,33 @@ def _identity_of(fields: dict[str, Any]) -> tuple[int | None, str | None]:
     )
 
 
+def _takers(name: str) -> str:
+    """For a field at the wrong operation: which ones take it."""
+    ops = [op for op in OPS if name in _FIELDS[op]]
+    return f"; it belongs to {', '.join(ops)}" if ops else ""
+
+
 def _check_result(op: str, fields: dict[str, Any]) -> None:
     """Refuse a result whose parts are not what a client builds on. Parts it does not know are let pass."""
-    for name in _RESULT_ARRAYS.get(op, ()):
-        array = fields.get(name)
-        if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != 2:
-            raise ProtocolError(f"the daemon's answer to {op} has no {name} of two dimensions in float32")
-        if name == "pointcloud" and array.shape[1] != 3:
-            raise ProtocolError(f"the daemon's answer has a pointcloud of {array.shape[1]} columns, not 3")
+    if op in IMAGE_OPS:
+        depth = fields.get("depth_map")
+        if not isinstance(depth, np.ndarray) or depth.dtype.str not in _DEPTH_DTYPES or depth.ndim != 2:
+            raise ProtocolError(f"the daemon's answer to {op} has no depth_map of two dimensions in a depth_format")
+    if op == "pc":
+        points, colors = fields.get("pointcloud"), fields.get("colors")
+        if not isinstance(points, np.ndarray) or points.dtype != np.float32 or points.ndim not in (2, 3):
+            raise ProtocolError("the daemon's answer to pc has no pointcloud of two or three dimensions in float32")
+        if points.shape[-1] != 3:
+            raise ProtocolError(f"the daemon's answer has a pointcloud of {points.shape[-1]} columns, not 3")
+        if colors is not None and not (
+            isinstance(colors, np.ndarray) and colors.dtype == np.uint8 and colors.shape == points.shape
+        ):
+            raise ProtocolError("the daemon's answer has colors that are not uint8 of the pointcloud's shape")
     if op == "cancel" and not isinstance(fields.get("cancelled"), bool):
         raise ProtocolError("the daemon's answer to cancel does not say whether it was cancelled")
     for name, kinds in _RESULT_KINDS.items():
         if fields.get(name) is not None and not isinstance(fields[name], kinds):
             raise ProtocolError(f"the daemon's answer has a {name} that is a {type(fields[name]).__name__}")
-
-
-def _integer(fields: dict[str, Any], name: str, low: int, high: int) -> int | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    if type(value) is not int:
-        raise InvalidRequestError(f"{name} is not a whole number but {type(value).__name__}", field=name)
-    if not low <= value <= high:
-        raise InvalidRequestError(f"{name} is {shown(value)}; {low} to {high} are allowed", field=name)
-    return value
-
-
-def _number(fields: dict[str, Any], name: str, high: float, unit: str) -> float | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidRequestError(f"{name} is not a number but {type(value).__name__}", field=name)
-    if not 0 < value <= high:  # NaN is refused too, as it compares false
-        raise InvalidRequestError(f"{name} is {shown(value)}; above 0 to {high:.10g} {unit} are allowed", field=name)
-    return float(value)
 
 
 def _name(fields: dict[str, Any], name: str) -> str | None:

@@ -176,7 +176,7 @@ def _timed(name: str, request: Any, note: str = "") -> Any:
     began = time.perf_counter()
     result = request()
     elapsed_ms = 1e3 * (time.perf_counter() - began)
-    points = f"{len(result.points)} points, " if isinstance(result, PointCloud) else ""
+    points = f"{result.points.size // 3} points, " if isinstance(result, PointCloud) else ""
     unit = "" if name == "rel_depth" else " m"
     _tell(name, f"{points}{result.min:.3g} … {result.max:.3g}{unit} in {elapsed_ms:.0f} ms{note}")
     return result

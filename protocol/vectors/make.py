@@ -21,6 +21,7 @@ import numpy.typing as npt
 from depthwire.protocol import errors, frames
 from depthwire.protocol.intrinsics import CameraIntrinsics
 from depthwire.protocol.messages import MAX_ID, Request, error_header
+from depthwire.protocol.options import ResultOptions
 
 HERE: Final = Path(__file__).parent
 ABOUT: Final = (
@@ -141,7 +142,7 @@ def _requests() -> list[dict[str, Any]]:
         _request(
             "request-pc", "out-of-band image", Request(1, "pc", LARGE_PNG, CameraIntrinsics.from_wire(INTRINSICS))
         ),
-        _request("request-pc-every-field", "every field that pc takes", everything),
+        _request("request-pc-every-field", "every field that pc takes, options of the result aside", everything),
         _request(
             "request-pc-inline-image",
             "image under 512 bytes, inside the header",
@@ -172,8 +173,29 @@ def _requests() -> list[dict[str, Any]]:
     vectors.append(
         _request("request-from-req-image", "a REQ's with an image frame", with_image, [b"\x00\x01\x02\x03\x04", b""])
     )
+    vectors += _requests_with_options()
     vectors += _unusual_requests()
     return vectors
+
+
+def _requests_with_options() -> list[dict[str, Any]]:
+    camera = CameraIntrinsics.from_wire(INTRINSICS)
+    cloud = ResultOptions((0.3, 20.0), 0.05, 2, organized=True, colors=True, depth_format="uint16_mm")
+    metric = ResultOptions(range=(0.5, 80.0), edge_filter=0.1, stride=4, depth_format="float16")
+    relative = ResultOptions(edge_filter=0.05, stride=64, depth_format="float16")
+    return [
+        _request("request-pc-options", "every option of a result", Request(1, "pc", LARGE_PNG, camera, options=cloud)),
+        _request(
+            "request-metric-depth-options",
+            "those that metric_depth takes, with a camera to be told what stride makes of it",
+            Request(2, "metric_depth", LARGE_PNG, camera, options=metric),
+        ),
+        _request(
+            "request-rel-depth-options",
+            "those that rel_depth takes",
+            Request(3, "rel_depth", LARGE_PNG, options=relative),
+        ),
+    ]
 
 
 def _request(name: str, about: str, request: Request, envelope: Sequence[bytes] = ()) -> dict[str, Any]:
@@ -207,11 +229,16 @@ def _unusual_requests() -> list[dict[str, Any]]:
     )
     fields = {"v": 1, "op": "metric_depth", "id": 9, "max_depth": 20.0, "image": LARGE_PNG, "timeout_ms": 1000}
     nil = {"v": 1, "id": 10, "op": "metric_depth", "image": SMALL_PNG, "encoder": None, "stream": None, "meta": None}
+    defaults = {"v": 1, "id": 13, "op": "metric_depth", "image": SMALL_PNG, "range": None, "stride": 1}
+    defaults |= {"depth_format": "float32"}
+    integers = {"v": 1, "id": 14, "op": "metric_depth", "image": SMALL_PNG, "range": [0, 20], "edge_filter": 1}
     inline = {"v": 1, "id": 11, "op": "rel_depth", "image": LARGE_PNG}
     reference = {"v": 1, "id": 12, "op": "rel_depth", "image": frames.BufferRef(0)}
     table: list[tuple[str, str, Message, dict[str, Any]]] = [
         ("request-wide-encodings", "longer msgpack forms and another order than ours", [wide, LARGE_PNG], fields),
         ("request-nil-fields", "nil is 'not given'", [_pack(nil)], nil),
+        ("request-default-options", "options that change nothing, said all the same", [_pack(defaults)], defaults),
+        ("request-options-as-integers", "integers where floats are usual", [_pack(integers)], integers),
         ("request-large-inline-image", "an image of 512 bytes or more inside the header", [_pack(inline)], inline),
         (
             "request-small-out-of-band-image",
@@ -295,6 +322,7 @@ def _replies() -> list[dict[str, Any]]:
             {"v": 1, "id": MAX_ID, "op": "cancel", "ok": True, "cancelled": False, "meta": {"wer": "Jörg 🤖"}},
         ),
     ]
+    table += _results_with_options()
     vectors = [_vector(name, "reply", about, frames.encode(fields), fields=fields) for name, about, fields in table]
     vectors += _unusual_replies()
     health_frames = frames.encode(health)
@@ -310,6 +338,41 @@ def _replies() -> list[dict[str, Any]]:
         | {"envelope": len(envelope)}
     )
     return vectors
+
+
+def _results_with_options() -> list[tuple[str, str, dict[str, Any]]]:
+    """For a picture of 32 × 24 and stride 2, fx = fy = 2, cx = cy = 0: every second pixel of every second row."""
+    whole = _depth(24, 32) / np.float32(8)
+    whole[0, :6] = np.nan
+    kept, points = whole[::2, ::2], _points(whole).reshape(24, 32, 3)[::2, ::2]
+    millimetres = np.rint(np.nan_to_num(kept) * 1000).astype(np.uint16)
+    rows, columns = np.indices(kept.shape)
+    colors = np.stack((16 * columns, 16 * rows, 128 + 0 * rows), axis=-1).astype(np.uint8)
+    camera = CameraIntrinsics(2.0, 2.0, 0.0, 0.0, 32, 24).decimated(2).to_wire()
+
+    def result(request_id: int, op: str, depth: npt.NDArray[Any], **arrays: Any) -> dict[str, Any]:
+        extremes = {"min": float(np.nanmin(kept)), "max": float(np.nanmax(kept))}
+        head = {"v": 1, "id": request_id, "op": op, "ok": True, **arrays, "depth_map": depth}
+        return head | extremes | {"model": "vits_hypersim_518", "timing": TIMING}
+
+    organized = result(1, "pc", millimetres, pointcloud=points) | {"colors": colors}
+    flat = result(2, "pc", kept, pointcloud=points.reshape(-1, 3)) | {"colors": colors.reshape(-1, 3)}
+    invalid = result(5, "metric_depth", np.full((2, 3), np.nan, np.float32)) | {"min": math.nan, "max": math.nan}
+    return [
+        (
+            "reply-pc-options",
+            "organized with colors, depth in millimetres (0: none), the camera of the pixels that stride 2 keeps",
+            organized | {"camera_intrinsics": camera},
+        ),
+        ("reply-pc-colors", "colors beside points that are not organized", flat | {"camera_intrinsics": camera}),
+        ("reply-metric-depth-float16", "depth in half precision", result(3, "metric_depth", kept.astype(np.float16))),
+        (
+            "reply-metric-depth-uint16-mm",
+            "depth in millimetres; min and max are metres",
+            result(4, "metric_depth", millimetres),
+        ),
+        ("reply-metric-depth-all-invalid", "range left no depth: min and max are NaN", invalid),
+    ]
 
 
 def _unusual_replies() -> list[dict[str, Any]]:
@@ -431,6 +494,19 @@ def _array(**changes: Any) -> dict[Any, Any]:
     return layout | {name.encode(): value for name, value in changes.items()}
 
 
+_BAD_RANGES: Final[list[tuple[str, Any]]] = [
+    ("number", 20.0),
+    ("map", {"min": 0.3, "max": 20.0}),
+    ("of-three", [0.3, 10.0, 20.0]),
+    ("reversed", [20.0, 0.3]),
+    ("empty", [5.0, 5.0]),
+    ("negative", [-0.1, 20.0]),
+    ("too-far", [0.3, 10001]),
+    ("nan", [math.nan, 20.0]),
+    ("open-end", [0.3, None]),
+]
+
+
 def _bad_requests() -> list[dict[str, Any]]:
     ref = frames.BufferRef
     base: dict[str, Any] = {"v": 1, "id": 1, "op": "metric_depth", "image": SMALL_PNG}
@@ -541,6 +617,27 @@ def _bad_requests() -> list[dict[str, Any]]:
         ("meta-list", "INVALID_REQUEST", "meta", health | {"meta": [1]}),
         ("meta-too-large", "INVALID_REQUEST", "meta", health | {"meta": {"a": "x" * 4096}}),
         ("meta-too-deep", "INVALID_REQUEST", "meta", health | {"meta": deep}),
+        *(("range-" + name, "INVALID_REQUEST", "range", base | {"range": value}) for name, value in _BAD_RANGES),
+        ("range-for-rel-depth", "INVALID_REQUEST", "range", base | {"op": "rel_depth", "range": [0.0, 1.0]}),
+        ("edge-filter-zero", "INVALID_REQUEST", "edge_filter", base | {"edge_filter": 0}),
+        ("edge-filter-nan", "INVALID_REQUEST", "edge_filter", base | {"edge_filter": nan}),
+        ("edge-filter-too-large", "INVALID_REQUEST", "edge_filter", base | {"edge_filter": 10.5}),
+        ("edge-filter-true", "INVALID_REQUEST", "edge_filter", base | {"edge_filter": True}),
+        ("stride-zero", "INVALID_REQUEST", "stride", base | {"stride": 0}),
+        ("stride-too-large", "INVALID_REQUEST", "stride", base | {"stride": 65}),
+        ("stride-float", "INVALID_REQUEST", "stride", base | {"stride": 2.0}),
+        ("organized-number", "INVALID_REQUEST", "organized", pc | {"organized": 1}),
+        ("organized-for-metric-depth", "INVALID_REQUEST", "organized", base | {"organized": True}),
+        ("colors-text", "INVALID_REQUEST", "colors", pc | {"colors": "rgb"}),
+        ("colors-for-rel-depth", "INVALID_REQUEST", "colors", base | {"op": "rel_depth", "colors": True}),
+        ("depth-format-unknown", "INVALID_REQUEST", "depth_format", base | {"depth_format": "float64"}),
+        ("depth-format-number", "INVALID_REQUEST", "depth_format", base | {"depth_format": 16}),
+        (
+            "depth-format-millimetres-for-rel-depth",
+            "INVALID_REQUEST",
+            "depth_format",
+            base | {"op": "rel_depth", "depth_format": "uint16_mm"},
+        ),
         ("target-missing", "INVALID_REQUEST", "target", without(cancel, "target")),
         ("target-negative", "INVALID_REQUEST", "target", cancel | {"target": -7}),
     ]
@@ -573,6 +670,7 @@ def _bad_request(
 
 def _bad_replies() -> list[dict[str, Any]]:
     depth = frames.array_header("<f4", [1, 1], b"\0\0\0\0")
+    cloud = frames.array_header("<f4", [1, 3], b"\0" * 12)
     base: dict[str, Any] = {"v": 1, "id": 1, "op": "metric_depth", "ok": True, "depth_map": depth}
     table: list[tuple[str, str, dict[str, Any]]] = [
         ("later-version", "v is 2", base | {"v": 2}),
@@ -588,6 +686,23 @@ def _bad_replies() -> list[dict[str, Any]]:
             "points of four columns",
             base | {"op": "pc", "pointcloud": frames.array_header("<f4", [1, 4], b"\0" * 16)},
         ),
+        ("int16", "depth in a dtype that is no depth_format", base | {"depth_map": _array(type="<i2", shape=[1, 2])}),
+        (
+            "points-of-four-dimensions",
+            "a cloud of two or three dimensions has one too many",
+            base | {"op": "pc", "pointcloud": frames.array_header("<f4", [1, 1, 1, 3], b"\0" * 12)},
+        ),
+        (
+            "colors-of-another-shape",
+            "colors that are not one for each point",
+            base | {"op": "pc", "pointcloud": cloud, "colors": frames.array_header("|u1", [1, 1, 3], b"\0" * 3)},
+        ),
+        (
+            "colors-as-floats",
+            "colors of another dtype",
+            base | {"op": "pc", "pointcloud": cloud, "colors": frames.array_header("<f4", [1, 3], b"\0" * 12)},
+        ),
+        ("camera-intrinsics-list", "a camera that is no map", base | {"camera_intrinsics": [2.0, 2.0, 0.0, 0.0]}),
         ("pickled", "an array of objects, which a decoder must never unpickle", base | {"depth_map": _pickled()}),
     ]
     return [_vector(f"bad-reply-{name}", "bad-reply", about, [_pack(header)]) for name, about, header in table]

@@ -16,6 +16,7 @@ import zmq
 
 from depthwire.protocol import DepthwireError, Request, error_header, parse_request, result_header
 from depthwire.protocol.frames import BufferRef, array_header
+from depthwire.protocol.options import DEPTH_DTYPES
 
 PATIENCE_S = 20.0
 """How long a test waits for what must happen; only a broken client ever waits that long."""
@@ -38,16 +39,24 @@ class Heard:
 
 
 def answer_frames(request: Request, number: float) -> list[Any]:
-    """A good answer whose arrays are filled with `number`."""
+    """A good answer, as its options want it, whose arrays are filled with `number`."""
     if request.op == "health":
         return [result_header(request.id, "health", {"status": "ok", "models_loaded": []})]
     if request.op == "cancel":
         return [result_header(request.id, "cancel", {"cancelled": True})]
-    depth = np.full((HEIGHT, WIDTH), number, np.float32)
+    options = request.options
+    columns, rows = options.map_size(WIDTH, HEIGHT)
+    unit = 1000 if options.depth_format == "uint16_mm" else 1
     fields = {"min": float(number), "max": float(number), "model": "vits_hypersim_518", "timing": {"batch_size": 1}}
-    arrays = {"depth_map": depth}
+    arrays = {"depth_map": np.full((rows, columns), unit * number, DEPTH_DTYPES[options.depth_format])}
     if request.op == "pc":
-        arrays["pointcloud"] = np.full((HEIGHT * WIDTH, 3), number, np.float32)
+        cloud = (rows, columns, 3) if options.organized else (rows * columns, 3)
+        arrays["pointcloud"] = np.full(cloud, number, np.float32)
+        if options.colors:
+            arrays["colors"] = np.full(cloud, number, np.uint8)
+    if options.stride > 1 and request.intrinsics is not None:
+        kept = request.intrinsics.scaled_to(WIDTH, HEIGHT).decimated(options.stride)
+        fields["camera_intrinsics"] = kept.to_wire()
     for index, (name, array) in enumerate(arrays.items()):
         fields[name] = array_header(array.dtype, array.shape, BufferRef(index))
     return [result_header(request.id, request.op, fields, request.meta), *arrays.values()]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from fake_daemon import HEIGHT, WIDTH, FakeDaemon, Heard
+from fake_daemon import HEIGHT, WIDTH, FakeDaemon, Heard, answer_frames
 from PIL import Image
 
 from depthwire.client import cli, cli_depth, cli_images
 from depthwire.client.cli_session import Exit
-from depthwire.protocol import BadImageError, ModelNotFoundError, result_header
+from depthwire.protocol import BadImageError, ModelNotFoundError, ResultOptions, result_header
 
 CAMERA_YAML = f"camera_matrix: [[50, 0, 15.5], [0, 50, 11.5], [0, 0, 1]]\nwidth: {WIDTH}\nheight: {HEIGHT}\n"
 
@@ -145,6 +145,10 @@ def test_a_model_on_the_command_line_replaces_the_profiles_with_its_size_and_ran
         (["depth", "x.jpg", "-o", "out", "--model-input-size", "500"], "490 is the next below"),
         (["depth", "x.jpg", "-o", "out", "--format", "exr"], "there are png16, npy, picture"),
         (["depth", "x.jpg", "-o", "out", "--format", "png16", "--relative"], "no unit"),
+        (["depth", "x.jpg", "-o", "out", "--range", "5", "1"], "NEAR < FAR"),
+        (["depth", "x.jpg", "-o", "out", "--range", "0.3", "5", "--relative"], "no unit"),
+        (["depth", "x.jpg", "-o", "out", "--depth-format", "uint16_mm", "--relative"], "no unit"),
+        (["pc", "x.jpg", "-o", "cloud.ply", "--stride", "0"], "not in the range"),
         (["depth", "-", "-", "-o", "out"], "only once"),
         (["pc", "x.jpg", "y.jpg", "-o", "cloud.ply"], "give a folder"),
         (["pc", "x.jpg", "-o", "cloud.ply", "--fov", "70", "--intrinsics", __file__], "not both"),
@@ -185,6 +189,23 @@ def test_depth_writes_millimetres_metres_and_a_picture(daemon: FakeDaemon, tmp_p
     request = daemon.heard[0].request
     assert (request.op, request.max_depth) == ("metric_depth", 20)
     assert bytes(request.image or b"") == (tmp_path / "room.jpg").read_bytes()
+
+
+def test_what_the_daemon_is_to_do_with_the_depth_is_said_on_the_command_line(
+    daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    daemon.script = lambda d, heard: d.send(heard, *answer_frames(heard.request, 3))
+    options = ["--range", 0.3, 20, "--edge-filter", 0.05, "--stride", 5, "--depth-format", "uint16_mm"]
+    (line,) = json_lines(run(daemon, "depth", picture(tmp_path / "a.png"), "-o", tmp_path, *options, "--json"))
+    assert daemon.heard[0].request.options == ResultOptions((0.3, 20.0), 0.05, 5, depth_format="uint16_mm")
+    rows, columns = -(-HEIGHT // 5), -(-WIDTH // 5)
+    assert (line["width"], line["height"], line["min"]) == (columns, rows, 3)
+    kept = np.load(line["files"]["npy"])
+    assert (kept.dtype, kept.shape) == (np.uint16, (rows, columns))
+    with Image.open(line["files"]["png16"]) as millimetres:
+        assert (np.asarray(millimetres) == 3000).all()
+    with Image.open(line["files"]["picture"]) as coloured:
+        assert coloured.size[0] >= columns
 
 
 def test_relative_depth_has_no_millimetres_and_no_range(daemon: FakeDaemon, tmp_path: Path) -> None:
@@ -325,6 +346,15 @@ def test_pc_writes_a_coloured_cloud_with_the_given_camera(daemon: FakeDaemon, tm
     used = daemon.heard[0].request.intrinsics
     assert used is not None
     assert (used.fx, used.cx, used.width) == (50, 15.5, WIDTH)
+
+
+def test_a_thinned_cloud_has_the_colours_of_the_kept_pixels(daemon: FakeDaemon, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert run(daemon, "pc", tmp_path / "a.png", "-o", tmp_path / "c.ply", "--stride", 7).exit_code == Exit.DONE
+    vertices = read_ply(tmp_path / "c.ply")
+    colours = np.stack([vertices["red"], vertices["green"], vertices["blue"]], 1)
+    assert np.array_equal(colours, pixels[::7, ::7].reshape(-1, 3))
 
 
 def test_colours_are_those_of_the_stored_pixels_whatever_exif_says(daemon: FakeDaemon, tmp_path: Path) -> None:

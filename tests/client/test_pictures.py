@@ -67,6 +67,18 @@ def test_half_precision_and_double_precision_maps_are_accepted() -> None:
     assert np.abs(half.astype(int) - expected).max() <= 8
 
 
+def test_every_depth_format_makes_the_picture_of_its_metres(tmp_path: Path) -> None:
+    metres = np.arange(1, 13, dtype=np.float32).reshape(3, 4) / 8
+    metres[0, 0] = np.nan
+    millimetres = np.nan_to_num(metres * 1000).astype(np.uint16)
+    for depth in (metres.astype(np.float16), millimetres):
+        assert np.array_equal(pictures.colourise(depth), pictures.colourise(metres))
+        assert pictures.depth_picture(depth).tobytes() == pictures.depth_picture(metres).tobytes()
+        pictures.save_depth_png16(tmp_path / "depth.png", depth)
+        with Image.open(tmp_path / "depth.png") as saved:
+            assert np.array_equal(np.asarray(saved), millimetres)
+
+
 @pytest.mark.parametrize(("near", "far"), [(5.0, 1.0), (2.0, 2.0), (np.nan, 1.0), (0.0, np.inf)])
 def test_an_impossible_scale_is_refused(near: float, far: float) -> None:
     with pytest.raises(ValueError, match="near must be less than far"):

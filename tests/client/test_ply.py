@@ -71,6 +71,14 @@ def test_an_empty_cloud_and_one_of_only_invalid_points_are_valid_files(tmp_path:
         assert len(read_ply(tmp_path / "cloud.ply")) == 0
 
 
+def test_an_organised_cloud_is_written_as_its_points_row_by_row(tmp_path: Path) -> None:
+    points, colours = cloud(24)
+    points[5] = np.nan
+    ply.write_ply(tmp_path / "flat.ply", points, colours)
+    assert ply.write_ply(tmp_path / "organised.ply", points.reshape(4, 6, 3), colours.reshape(4, 6, 3)) == 23
+    assert (tmp_path / "organised.ply").read_bytes() == (tmp_path / "flat.ply").read_bytes()
+
+
 def test_read_only_and_strided_arrays_are_written_as_they_look(tmp_path: Path) -> None:
     points, colours = cloud(20)
     points.flags.writeable = False
@@ -85,6 +93,8 @@ def test_read_only_and_strided_arrays_are_written_as_they_look(tmp_path: Path) -
     [
         (np.zeros((4, 2), np.float32), None, "points must be floats"),
         (np.zeros((4, 3), np.int32), None, "points must be floats"),
+        (np.zeros((1, 1, 4, 3), np.float32), None, "points must be floats"),
+        (np.zeros((2, 2, 3), np.float32), np.zeros((4, 3), np.uint8), "colours must be uint8"),
         (np.zeros((4, 3), np.float32), np.zeros((3, 3), np.uint8), "colours must be uint8"),
         (np.zeros((4, 3), np.float32), np.zeros((4, 3), np.float32), "colours must be uint8"),
     ],

@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from depthwire.client import (
     DepthMap,
     InvalidRequestError,
     PointCloud,
+    ProtocolError,
     UnknownOpError,
 )
+from depthwire.protocol import ResultOptions
 
 JPEG = b"\xff\xd8" + bytes(3000)
 CAMERA = CameraIntrinsics(500, 510, 16, 12)
@@ -67,6 +70,49 @@ def test_all_options_reach_the_daemon(daemon: FakeDaemon) -> None:
     assert (request.model_input_size, request.stream, request.meta) == (266, "front", {"frame": "cam0"})
     assert request.timeout_ms is not None
     assert 0 < request.timeout_ms <= 8000
+
+
+def test_the_options_of_a_result_reach_the_daemon_and_shape_the_answer(daemon: FakeDaemon) -> None:
+    options = ResultOptions((0.5, 20.0), 0.125, 3, organized=True, colors=True, depth_format="uint16_mm")
+    bounds: Any = np.float32([0.5, 20])
+    with DepthClient(daemon.endpoint) as client:
+        cloud = client.pc(
+            JPEG,
+            CAMERA,
+            meta={"n": 7},
+            range=bounds,
+            edge_filter=np.float32(0.125),  # type: ignore[arg-type]
+            stride=np.int64(3),  # type: ignore[arg-type]
+            organized=True,
+            colors=True,
+            depth_format="uint16_mm",
+        )
+        client.metric_depth(JPEG, stride=1, depth_format="float32")
+        half = client.rel_depth(JPEG, meta={"n": 2}, depth_format="float16")
+    assert [heard.request.options for heard in daemon.heard] == [
+        options,
+        ResultOptions(),
+        ResultOptions(depth_format="float16"),
+    ]
+    rows, columns = HEIGHT // 3, -(-WIDTH // 3)
+    assert cloud.points.shape == (rows, columns, 3)
+    assert cloud.colors is not None
+    assert (cloud.colors.dtype, cloud.colors.shape) == (np.uint8, cloud.points.shape)
+    assert (cloud.depth == np.full((rows, columns), 7000, np.uint16)).all()
+    assert (cloud.as_float32() == 7).all()
+    assert cloud.intrinsics == CAMERA.scaled_to(WIDTH, HEIGHT).decimated(3)
+    assert (half.depth == np.full((HEIGHT, WIDTH), 2, np.float16)).all()
+    for array in (cloud.points, cloud.depth, cloud.colors):
+        assert array.flags.writeable
+
+
+@pytest.mark.parametrize(
+    "asked", [{"depth_format": "float16"}, {"organized": True}, {"colors": True}], ids=lambda asked: next(iter(asked))
+)
+def test_an_answer_without_what_was_asked_for_is_a_protocol_error(daemon: FakeDaemon, asked: dict[str, Any]) -> None:
+    daemon.script = lambda d, heard: d.send(heard, *answer_frames(replace(heard.request, options=ResultOptions()), 1))
+    with DepthClient(daemon.endpoint) as client, pytest.raises(ProtocolError):
+        client.pc(JPEG, CAMERA, **asked)
 
 
 def test_the_clients_defaults_fill_what_a_request_leaves_out(daemon: FakeDaemon) -> None:

@@ -23,6 +23,7 @@ from depthwire.protocol import (
     ModelNotFoundError,
     Op,
     Request,
+    ResultOptions,
     TooLargeError,
 )
 
@@ -88,6 +89,27 @@ def test_only_a_cloud_needs_a_camera_and_it_is_scaled_to_the_picture() -> None:
     camera = CameraIntrinsics(500.0, 510.0, 320.0, 240.0, width=1280, height=960)
     assert admit(admission(), "pc", intrinsics=camera).camera == camera.scaled_to(640, 480)
     assert admit(admission(), "metric_depth", intrinsics=camera).camera is None
+
+
+def test_what_options_save_counts_for_the_limit_on_a_result() -> None:
+    by, image = admission(arena_mb=32), png_header(1400, 1000)
+    assert "take 22400033 bytes" in refusal(TooLargeError, by, "pc", image).message
+    assert admit(by, "pc", image, options=ResultOptions(stride=2)).layout.bytes == 16 * 700 * 500
+    colours = ResultOptions(stride=2, colors=True, depth_format="float16")
+    assert admit(by, "pc", image, options=colours).layout.bytes == (12 + 2 + 3) * 700 * 500
+
+
+def test_a_stride_has_a_camera_of_its_own_where_the_request_gave_one() -> None:
+    camera = CameraIntrinsics(500.0, 510.0, 320.0, 240.0, width=1280, height=960)
+    for op in ("pc", "metric_depth", "rel_depth"):
+        pending = admit(admission(), op, intrinsics=camera, options=ResultOptions(stride=3))
+        assert pending.kept_camera == CameraIntrinsics(250 / 3, 255 / 3, 160 / 3, 120 / 3, 214, 160)
+        assert pending.request.options.stride == 3
+    assert admit(admission(), "metric_depth", options=ResultOptions(stride=3)).kept_camera is None
+    assert admit(admission(), "pc").kept_camera is None
+    tiny = CameraIntrinsics(0.002, 510.0, 320.0, 240.0)
+    error = refusal(InvalidRequestError, admission(), "pc", intrinsics=tiny, options=ResultOptions(stride=64))
+    assert error.field == "camera_intrinsics.fx"
 
 
 def test_too_many_bytes_are_refused_before_anything_is_read_of_them() -> None:

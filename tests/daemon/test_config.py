@@ -224,7 +224,8 @@ def test_no_number_may_be_negative(name: str) -> None:
 
 def test_every_number_carries_its_unit_or_is_a_count() -> None:
     units = ("_mb", "_megapixels", "_ms", "_s", "_side", "_mb_per_client")
-    counts = {"max_batch", "threads", "max_waiting", "max_in_flight_per_client", "send_queue"}
+    counts = {"max_batch", "threads", "max_waiting", "send_queue"}
+    counts |= {"max_in_flight_per_client", "max_models_per_client", "max_streams_per_client"}
     for name in FIELDS:
         value = getattr(DEFAULTS, name)
         if isinstance(value, int | float) and not isinstance(value, bool):

@@ -12,6 +12,7 @@ import pytest
 import zmq
 
 from depthwire.daemon.config import Config
+from depthwire.daemon.forecast import Forecast
 from depthwire.daemon.front import Front
 from depthwire.daemon.supervisor import WorkerLink
 from depthwire.protocol import Reply, Request, parse_reply
@@ -29,8 +30,9 @@ class House:
         self.client = self.context.socket(zmq.DEALER)
         self.client.connect(self.front.endpoints[0])
 
-    def ask(self, request_id: int, stream: str | None = None) -> None:
-        self.client.send_multipart(Request(request_id, "metric_depth", IMAGE, stream=stream).to_frames())
+    def ask(self, request_id: int, stream: str | None = None, timeout_ms: float | None = None) -> None:
+        request = Request(request_id, "metric_depth", IMAGE, stream=stream, timeout_ms=timeout_ms)
+        self.client.send_multipart(request.to_frames())
 
     def turn_until_answered(self) -> Reply:
         give_up = time.monotonic() + LIMIT_S
@@ -92,3 +94,34 @@ def test_what_runs_is_not_superseded_though_its_start_lies_unread(house: House) 
     assert house.front._router.poll(1e3 * LIMIT_S)
     replies = [house.turn_until_answered() for _ in range(2)]
     assert [(reply.id, reply.error) for reply in replies] == [(1, None), (2, None)]
+
+
+def test_what_has_become_too_late_is_not_handed_over(house: House) -> None:
+    front = house.front
+    house.ask(1)
+    house.ask(2, timeout_ms=5000)
+    while len(front.scheduler) < 2:
+        assert front._router.poll(1e3 * LIMIT_S)
+        front._read_requests()
+    bucket = front.scheduler.all_open()[0].bucket
+    front.scheduler.forecast = Forecast()  # of a slow engine, from here on
+    for _ in range(4):
+        front.scheduler.forecast.note_answer(bucket, 10.0, 1, 10.0, 10.0, front.clock())
+    replies = {reply.id: reply.error for reply in [house.turn_until_answered() for _ in range(2)]}
+    assert replies[1] is None
+    assert replies[2] is not None
+    assert replies[2].code == "DEADLINE_EXCEEDED"
+    assert "before it could run" in replies[2].message
+    assert front.metrics.refused_early == 1
+
+
+def test_what_workers_take_is_measured_for_each_bucket(house: House) -> None:
+    forecast, clock = house.front.scheduler.forecast, house.front.clock
+    for request_id in range(1, 6):
+        house.ask(request_id)
+        assert house.turn_until_answered().error is None
+    (pace,) = forecast._paces.values()
+    assert pace.is_certain
+    assert 0 < pace.least_pass_s < pace.likely_s < LIMIT_S
+    assert 0 < pace.request_s < LIMIT_S
+    assert clock() - pace.noted_at < LIMIT_S

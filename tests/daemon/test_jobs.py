@@ -18,6 +18,7 @@ EXTREMES: dict[Any, list[Any]] = {
     str: ["", "vits", "Straße 深度 🙂", "x" * jobs.MAX_ERROR_CHARACTERS],
     bool: [True, False],
     list[int]: [[], [1], list(range(256))],
+    dict[str, Any] | None: [None, {}, {"range": [0.3, 20.0], "stride": 64, "colors": True}],
 }
 
 

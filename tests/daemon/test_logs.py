@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from depthwire.daemon.logs import JsonFormatter
+from depthwire.daemon.logs import JsonFormatter, Rarely
 
 PROGRAM = """
 import logging, sys
@@ -35,6 +35,13 @@ def record(message: str, *arguments: object, **extra: object) -> logging.LogReco
     made = logging.LogRecord("depthwire.front", logging.WARNING, __file__, 1, message, arguments, None)
     vars(made).update(extra)
     return made
+
+
+def test_a_line_that_strangers_can_cause_comes_once_a_second_and_counts_those_left_out() -> None:
+    rarely = Rarely()
+    assert [rarely.due(now) for now in (5.0, 5.1, 5.9, 6.1, 6.2, 9.0, 11.0)] == [
+        "", None, None, ", and 2 before", None, ", and 1 before", "",
+    ]  # fmt: skip
 
 
 def test_json_lines_parse_and_say_when_how_grave_who_and_what() -> None:

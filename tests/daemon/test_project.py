@@ -109,7 +109,7 @@ def test_a_target_is_completed_with_its_points_and_its_range() -> None:
 @pytest.mark.parametrize("parts", [1, 2, 3, 7])
 def test_a_large_map_divided_over_threads_gives_the_same(parts: int) -> None:
     depth = depth_map(1021, 1031)
-    assert depth.size >= module._PARALLEL_FROM_PIXELS
+    assert depth.size >= module.PARALLEL_FROM_PIXELS
     target = target_of(depth)
     with ThreadPoolExecutor(parts) as pool:
         assert complete(target, pool, parts) == (depth.min(), depth.max())

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from depthwire.daemon import catalogue
 from depthwire.daemon.residency import Bucket, Residency, State
 from depthwire.daemon.scheduler import Pending, QueueLimits, Scheduler
-from depthwire.protocol import OverloadedError, Request
+from depthwire.protocol import Request
 
 MakePending: TypeAlias = Callable[..., Pending]
 
@@ -32,7 +32,7 @@ ALL = [table_with("vits_hypersim", "vitb_hypersim", "vitt_starter")]
 def run_all(scheduler: Scheduler, tables: list[Residency] | None = None) -> list[Pending]:
     """Take what is ready until nothing is."""
     taken = []
-    while (pending := scheduler.next_ready(tables or ALL)) is not None:
+    while (pending := scheduler.next_ready(tables or ALL, 0.0)) is not None:
         scheduler.take(pending)
         pending.worker = 0
         taken.append(pending)
@@ -92,7 +92,7 @@ def test_three_clients_take_turns_also_when_they_join_later(scheduler: Scheduler
     admit(scheduler, *[make_pending(b"a") for _ in range(4)], *[make_pending(b"b") for _ in range(4)])
     order = []
     for _ in range(3):
-        pending = scheduler.next_ready(ALL)
+        pending = scheduler.next_ready(ALL, 0.0)
         assert pending is not None
         scheduler.take(pending)
         pending.worker = 0
@@ -126,8 +126,8 @@ def test_a_client_that_is_held_back_gets_no_turn_and_keeps_its_place(
 ) -> None:
     slow, quick = make_pending(b"slow"), make_pending(b"quick")
     admit(scheduler, slow, quick)
-    assert scheduler.next_ready(ALL, {(b"slow",)}) is quick
-    assert scheduler.next_ready(ALL, {(b"slow",), (b"quick",)}) is None
+    assert scheduler.next_ready(ALL, 0.0, {(b"slow",)}) is quick
+    assert scheduler.next_ready(ALL, 0.0, {(b"slow",), (b"quick",)}) is None
     assert run_all(scheduler) == [slow, quick]
 
 
@@ -285,64 +285,6 @@ def test_a_requeued_request_can_be_closed(scheduler: Scheduler, make_pending: Ma
     assert (scheduler.waiting, scheduler.waiting_bytes, len(scheduler)) == (0, 0, 0)
 
 
-def refusal(scheduler: Scheduler, client: bytes = b"robot", image_bytes: int = 4) -> OverloadedError:
-    with pytest.raises(OverloadedError) as caught:
-        scheduler.check_room((client,), image_bytes, workers=1)
-    assert caught.value.retryable
-    assert caught.value.retry_after_ms is not None
-    assert caught.value.retry_after_ms >= 10
-    return caught.value
-
-
-def test_the_limit_of_one_client_is_named_and_others_are_let_in(make_pending: MakePending) -> None:
-    scheduler = Scheduler(QueueLimits(max_in_flight_per_client=3))
-    sent = [make_pending(b"robot") for _ in range(3)]
-    admit(scheduler, *sent)
-    run_all(scheduler)  # with a worker they count on
-    assert "this client has 3 requests in flight" in refusal(scheduler).message
-    scheduler.check_room((b"other",), 4, workers=1)
-    scheduler.close(sent[0])
-    scheduler.check_room((b"robot",), 4, workers=1)
-
-
-def test_the_limit_of_waiting_requests_is_named(make_pending: MakePending) -> None:
-    scheduler = Scheduler(QueueLimits(max_waiting=2))
-    admit(scheduler, make_pending(b"a"), make_pending(b"b"))
-    assert "2 requests are waiting" in refusal(scheduler, b"c").message
-    run_all(scheduler)
-    scheduler.check_room((b"c",), 4, workers=1)
-
-
-def test_the_limit_of_waiting_bytes_is_named(make_pending: MakePending) -> None:
-    scheduler = Scheduler(QueueLimits(max_waiting_bytes=100))
-    admit(scheduler, make_pending(b"a", image=bytes(60)))
-    assert "100 bytes" in refusal(scheduler, b"b", 41).message
-    scheduler.check_room((b"b",), 40, workers=1)
-
-
-def test_an_image_larger_than_the_limit_of_waiting_bytes_is_let_in_alone(make_pending: MakePending) -> None:
-    scheduler = Scheduler(QueueLimits(max_waiting_bytes=100))
-    scheduler.check_room((b"a",), 1000, workers=1)
-    admit(scheduler, make_pending(b"a", image=bytes(1000)))
-    refusal(scheduler, b"b", 1)
-
-
-def test_the_time_to_come_back_grows_with_the_queue_and_shrinks_with_the_workers(make_pending: MakePending) -> None:
-    scheduler = Scheduler(QueueLimits(max_waiting=10))
-    admit(scheduler, *[make_pending() for _ in range(10)])
-    scheduler.note_service(0.2)
-    assert refusal(scheduler).retry_after_ms == pytest.approx(2000)
-    with pytest.raises(OverloadedError) as caught:
-        scheduler.check_room((b"b",), 4, workers=4)
-    assert caught.value.retry_after_ms == pytest.approx(500)
-
-
-def test_a_single_slow_request_moves_the_service_time_by_a_tenth(scheduler: Scheduler) -> None:
-    scheduler.note_service(0.1)
-    scheduler.note_service(1.1)
-    assert scheduler.service_s == pytest.approx(0.2)
-
-
 def test_waiting_requests_are_found_by_model_and_input_size(scheduler: Scheduler, make_pending: MakePending) -> None:
     small, wide, other = make_pending(), make_pending(input_width=686), make_pending(encoder="vitb")
     admit(scheduler, small, wide, other)
@@ -405,7 +347,7 @@ class SchedulerLife(RuleBasedStateMachine):
 
     @rule(table=st.sampled_from([ALL[0], table_with("vits_hypersim"), table_with()]))
     def run_next(self, table: Residency) -> None:
-        pending = self.scheduler.next_ready([table])
+        pending = self.scheduler.next_ready([table], self.now)
         able = [other for other in self.waiting if table.is_ready(other.bucket)]
         if pending is None:
             assert not able
@@ -465,10 +407,10 @@ class SchedulerLife(RuleBasedStateMachine):
         scheduler = self.scheduler
         assert (scheduler.waiting, scheduler.waiting_bytes, len(scheduler)) == (0, 0, 0)
         assert not scheduler._queues
-        assert not scheduler._per_client
+        assert not len(scheduler._quotas)
         assert not scheduler._streams
         assert not scheduler._turns
-        assert scheduler.next_ready(ALL) is None
+        assert scheduler.next_ready(ALL, 0.0) is None
 
 
 TestSchedulerLife = SchedulerLife.TestCase

@@ -19,8 +19,10 @@ import pytest
 
 from depthwire.daemon import catalogue, jobs
 from depthwire.daemon.arena import Arena
+from depthwire.daemon.layout import layout_of
 from depthwire.daemon.supervisor import WorkerLink
 from depthwire.daemon.worker import Staged, take_batch
+from depthwire.protocol import ResultOptions
 
 LIMIT_S = 60.0
 OPTIONS = jobs.WorkerOptions(
@@ -37,6 +39,8 @@ OPTIONS = jobs.WorkerOptions(
 )
 MODEL = ("vits", "hypersim")
 FOREVER = float("inf")
+UNTOUCHED = np.frombuffer(b"\xbf" * 4, np.float32)[0]
+"""What a result's place holds before the worker writes to it: a negative float32, in each of its bytes."""
 FINAL = (jobs.Done, jobs.Failed, jobs.Dropped)
 
 
@@ -81,9 +85,10 @@ class Bench:
         self.tickets += 1
         at = self.reserve(len(image))
         self.arena.write(at, image)
-        pixels = width * height
-        result = self.reserve((16 if cloud else 4) * pixels)
-        self.floats(result, (4 if cloud else 1) * pixels).fill(-1)
+        options = ResultOptions.from_wire(fields.get("options") or {}, "pc")
+        layout = layout_of("pc" if cloud else "metric_depth", width, height, options)
+        result = self.reserve(layout.bytes)
+        self.arena.memory[result : result + layout.bytes] = b"\xbf" * layout.bytes
         job = jobs.Stage(
             **{
                 "ticket": self.tickets,
@@ -96,8 +101,9 @@ class Bench:
                 "image_format": "jpeg",
                 "width": width,
                 "height": height,
-                "depth_offset": result + (12 * pixels if cloud else 0),
-                "points_offset": result if cloud else -1,
+                "depth_offset": layout.offset("depth_map", result),
+                "points_offset": layout.offset("pointcloud", result),
+                "colors_offset": layout.offset("colors", result),
                 "scale": 20.0,
                 "fx": 50.0,
                 "fy": 60.0,
@@ -208,6 +214,42 @@ def test_nothing_beside_the_result_is_written(bench: Bench) -> None:
     bench.arena.release(after)
 
 
+@pytest.mark.parametrize("stride", [1, 2, 7])
+def test_a_result_with_options_fills_its_place_and_nothing_beside_it(bench: Bench, stride: int) -> None:
+    columns, rows = -(-61 // stride), -(-47 // stride)
+    options = {"stride": stride, "organized": True, "colors": True, "depth_format": "uint16_mm", "edge_filter": 0.1}
+    before, job, after = (
+        bench.reserve(64),
+        bench.stage(jpeg(61, 47), 61, 47, cloud=True, options=options),
+        bench.reserve(64),
+    )
+    for guard in (before, after):
+        bench.floats(guard, 16).fill(7)
+    done = bench.answer(job)
+    assert (done.minimum, done.maximum) == (10.0, 10.0)
+    pixels = rows * columns
+    points = bench.floats(job.points_offset, 3 * pixels).reshape(rows, columns, 3)
+    depth = np.frombuffer(bench.arena.memory, np.uint16, pixels, job.depth_offset)
+    colors = np.frombuffer(bench.arena.memory, np.uint8, 3 * pixels, job.colors_offset).reshape(rows, columns, 3)
+    decoded = cv2.imdecode(np.frombuffer(jpeg(61, 47), np.uint8), cv2.IMREAD_COLOR)
+    v, u = stride * np.mgrid[0:rows, 0:columns]
+    expected = np.stack([(u - 30.5) * 10 / 50, (v - 20.25) * 10 / 60, np.full((rows, columns), 10.0)], axis=2)
+    np.testing.assert_allclose(points, expected, rtol=2e-7, atol=0)
+    assert (depth == 10_000).all()
+    np.testing.assert_array_equal(colors, decoded[::stride, ::stride, ::-1])
+    for guard in (before, after):
+        assert (bench.floats(guard, 16) == 7).all()
+        bench.arena.release(guard)
+
+
+def test_a_range_that_leaves_no_depth_is_a_result_without_a_range(bench: Bench) -> None:
+    job = bench.stage(jpeg(), 64, 48, options={"range": [0.5, 9.5]})
+    done = bench.answer(job)
+    assert isinstance(done, jobs.Done)
+    assert np.isnan([done.minimum, done.maximum]).all()
+    assert np.isnan(bench.depth(job)).all()
+
+
 def test_a_bad_picture_fails_alone(bench: Bench) -> None:
     good = jpeg()
     sent = [bench.stage(good if number % 3 else good[: len(good) // 2], 64, 48) for number in range(24)]
@@ -221,7 +263,7 @@ def test_a_bad_picture_fails_alone(bench: Bench) -> None:
             assert isinstance(answer, jobs.Failed)
             assert (answer.code, answer.retryable) == ("BAD_IMAGE", False)
             assert "damaged JPEG" in answer.message
-            assert (bench.depth(job) == -1).all()
+            assert (bench.depth(job) == UNTOUCHED).all()
 
 
 def test_a_picture_of_another_size_than_the_front_was_told_is_refused(bench: Bench) -> None:
@@ -267,7 +309,7 @@ def test_a_start_comes_apart_from_what_wakes_the_front_and_is_read_before_what_c
 def test_what_comes_too_late_is_dropped_and_writes_nothing(bench: Bench) -> None:
     job = bench.stage(jpeg(), 64, 48, deadline=time.monotonic() - 1)
     assert bench.answer(job) == jobs.Dropped(job.ticket)
-    assert (bench.depth(job) == -1).all()
+    assert (bench.depth(job) == UNTOUCHED).all()
 
 
 def test_what_nobody_waits_for_is_dropped_or_done_but_answered_once(bench: Bench) -> None:

@@ -499,7 +499,7 @@ def test_the_arrays_of_a_reply_stand_over_the_received_frames() -> None:
         result("pc", pointcloud=np.ones((6, 3), np.float64)),
         result("pc", pointcloud=[[1.0, 1.0, 1.0]]),
         result("metric_depth", depth_map=np.ones(6, np.float32)),
-        result("metric_depth", depth_map=np.ones((2, 3), np.uint16)),
+        result("metric_depth", depth_map=np.ones((2, 3), np.int32)),
         result("rel_depth", depth_map=b"123"),
         result("rel_depth", min="1"),
         result("rel_depth", max=np.ones(2)),

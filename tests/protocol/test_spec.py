@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from depthwire import protocol
-from depthwire.protocol import ERROR_CLASSES, OPS, frames, intrinsics, messages
+from depthwire.protocol import ERROR_CLASSES, OPS, frames, intrinsics, messages, options
 from depthwire.protocol.vectors import make
 
 FOLDER = Path(protocol.__file__).parent
@@ -94,6 +94,10 @@ def test_every_key_of_an_array_is_listed(key: bytes) -> None:
         f"above 0 … {messages.MAX_TIMEOUT_MS:,.0f} milliseconds".replace(",", " "),
         f"{messages.MIN_MODEL_INPUT_SIZE} … {messages.MAX_MODEL_INPUT_SIZE} pixels, a multiple of {messages.PATCH}",
         f"1 … {messages.MAX_STREAM_BYTES} bytes of UTF-8",
+        f"0 ≤ nearest < farthest ≤ {options.MAX_RANGE_M:,.0f} metres".replace(",", " "),
+        f"above 0 … {options.MAX_EDGE_FILTER:g}, a relative jump",
+        f"1 … {options.MAX_STRIDE} pixels",
+        " ".join(f"`{name}`" for name in options.DEPTH_DTYPES),
         f"at most {messages.MAX_META_BYTES} bytes",
         f"{messages.MAX_META_NESTING} levels deep",
         f"`{messages._NAME.pattern}`",

@@ -6,6 +6,7 @@ Reads the vectors as a client in another language would: index.json and the fram
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from depthwire.protocol import (
     ProtocolError,
     Request,
     RequestRefused,
+    ResultOptions,
     error_header,
     frames,
     parse_reply,
@@ -34,6 +36,7 @@ from depthwire.protocol.vectors import make
 FOLDER = Path(protocol.__file__).parent / "vectors"
 INDEX = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
 VECTORS: list[dict[str, Any]] = INDEX["vectors"]
+OPTIONS = {"range", "edge_filter", "stride", "organized", "colors", "depth_format"}
 
 
 def of_kind(*kinds: str, canonical: bool | None = None) -> pytest.MarkDecorator:
@@ -76,14 +79,18 @@ def assert_same(value: Any, expected: Any) -> None:
         assert (value.dtype, value.shape) == (expected.dtype, expected.shape)
         np.testing.assert_array_equal(value, expected)
     else:
-        assert value == expected
+        assert value == expected or (value != value and expected != expected)  # or both are NaN
         assert isinstance(value, memoryview) or type(value) is type(expected)
 
 
 def request_of(fields: dict[str, Any]) -> Request:
     fields = {name: value for name, value in fields.items() if name != "v"}
     camera = fields.pop("camera_intrinsics", None)
-    return Request(**fields, intrinsics=CameraIntrinsics(**camera) if camera else None)
+    given = {name: fields.pop(name) for name in OPTIONS & fields.keys()}
+    options = ResultOptions(**{name: value for name, value in given.items() if value is not None})
+    if options.range is not None:
+        options = replace(options, range=(options.range[0], options.range[1]))
+    return Request(**fields, intrinsics=CameraIntrinsics(**camera) if camera else None, options=options)
 
 
 def test_the_committed_files_are_what_the_generator_writes() -> None:

@@ -66,11 +66,14 @@ def faults(tmp_path: Path) -> Faults:
 
 @pytest.fixture
 def faulty_daemon(start_daemon: DaemonFactory, faults: Faults, tmp_path: Path) -> DaemonFactory:
-    """Like `start_daemon`, with a null engine that answers by content and fails as `faults` says."""
+    """Like `start_daemon`, with a null engine that answers by content and fails as `faults` says.
 
-    def start(*arguments: str, **keywords: Any) -> Daemon:
+    `environment` may hold more of what injection/sitecustomize.py goes by.
+    """
+
+    def start(*arguments: str, environment: dict[str, str] | None = None, **keywords: Any) -> Daemon:
         path = os.pathsep.join(filter(None, (str(INJECTION), os.environ.get("PYTHONPATH"))))
-        environment = {"PYTHONPATH": path, "DEPTHWIRE_TEST_FAULTS": str(tmp_path / "faults")}
-        return start_daemon("--engine", "null", *arguments, environment=environment, **keywords)
+        injected = {"PYTHONPATH": path, "DEPTHWIRE_TEST_FAULTS": str(tmp_path / "faults"), **(environment or {})}
+        return start_daemon("--engine", "null", *arguments, environment=injected, **keywords)
 
     return start

@@ -1,0 +1,82 @@
+"""The arguments and options that several commands have in common, as decorators of the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from depthwire.protocol.messages import MAX_MAX_DEPTH_M, MAX_MODEL_INPUT_SIZE, MIN_MODEL_INPUT_SIZE, PATCH
+from depthwire.protocol.options import MAX_EDGE_FILTER, MAX_RANGE_M, MAX_STRIDE
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def image_options(command: Command) -> Command:
+    """The arguments and options that both commands have."""
+    return click.argument("images", nargs=-1, required=True, metavar="IMAGE...")(request_options(command))
+
+
+def request_options(command: Command) -> Command:
+    """The options of every command that sends pictures; `model_settings` reads those of the model."""
+    options = (
+        click.option("--model", metavar="ENCODER_DATASET[_SIZE]", help="Such as vits_hypersim_518; else the daemon's."),
+        click.option("--encoder", metavar="NAME", help="Size of the network: vits, vitb, vitl, …"),
+        click.option("--dataset", metavar="NAME", help="What it was trained on: hypersim, vkitti, relative, …"),
+        click.option(
+            "--model-input-size",
+            type=click.IntRange(MIN_MODEL_INPUT_SIZE, MAX_MODEL_INPUT_SIZE),
+            callback=_multiple_of_patch,
+            help=f"Shorter side of the network's input in pixels, a multiple of {PATCH}.",
+        ),
+        click.option(
+            "--max-depth",
+            type=click.FloatRange(0, MAX_MAX_DEPTH_M, min_open=True),
+            metavar="METRES",
+            help="Range of the network's output; leave it out unless you know why: each checkpoint has its own.",
+        ),
+        click.option("--in-flight", type=click.IntRange(1, 64), help="Most requests under way at a time."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each image."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def shape_options(command: Command) -> Command:
+    """The result options that both commands have, all carried out in the daemon."""
+    options = (
+        click.option(
+            "--range",
+            "range_",
+            type=(float, float),
+            metavar="NEAR FAR",
+            callback=_ordered,
+            help="Metres: depth outside becomes invalid.",
+        ),
+        click.option(
+            "--edge-filter",
+            type=click.FloatRange(0, MAX_EDGE_FILTER, min_open=True),
+            metavar="JUMP",
+            help="Depth that jumps by more than this part of itself to a neighbour becomes invalid: 0.05 is usual.",
+        ),
+        click.option(
+            "--stride", type=click.IntRange(1, MAX_STRIDE), metavar="N", help="Keep every N-th column and row."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _ordered(_: click.Context, __: click.Parameter, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    if bounds is not None and not 0 <= bounds[0] < bounds[1] <= MAX_RANGE_M:
+        raise click.BadParameter(f"0 ≤ NEAR < FAR ≤ {MAX_RANGE_M:g} metres, not {bounds[0]:g} {bounds[1]:g}")
+    return bounds
+
+
+def _multiple_of_patch(_: click.Context, __: click.Parameter, size: int | None) -> int | None:
+    if size is not None and size % PATCH:
+        raise click.BadParameter(f"{size} is not a multiple of {PATCH}; {size // PATCH * PATCH} is the next below")
+    return size

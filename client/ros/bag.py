@@ -1,0 +1,249 @@
+"""A bag's images to depth: a bag like it comes out, with depth, points and camera_info beside every image.
+
+`depthwire bag` (cli_bag) drives it: `frames` are sent in any order, `keep` and `skip` take what came of each, `finish`
+writes the output. Answers go into a journal beside the output first, so that an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from depthwire.client.results import DepthMap
+from depthwire.client.ros.bag_files import OutputTypes, deserialized, messages_in, write_copy
+from depthwire.client.ros.bag_journal import FrameKey, Journal
+from depthwire.client.ros.bag_topics import CameraInfos, ImageTopic, choose_topics, stamp_ns
+from depthwire.client.ros.camera import camera_intrinsics
+from depthwire.client.ros.conversion import OUTPUTS, Conversion, Prepared, Wanted
+from depthwire.client.ros.errors import BagError, CameraInfoError, MessageError
+from depthwire.client.ros.images import image_source
+from depthwire.client.ros.messages import MessageBuilder
+from depthwire.protocol import CameraIntrinsics
+
+if TYPE_CHECKING:
+    from rosbags.highlevel import AnyReader
+    from typing_extensions import Self
+
+_LOOKED_AT = 5
+"""How many messages of an image topic are looked at for a picture."""
+
+
+@dataclass(frozen=True)
+class BagPlan:
+    """What to make of a bag.
+
+    `topics` are the image topics (empty: all with pictures), `info` their CameraInfo topic (else the one beside each)
+    or `camera` the intrinsics of all, `request` whatever else tells one run's answers from another's (the model).
+    """
+
+    source: Path
+    output: Path
+    wanted: Wanted
+    topics: tuple[str, ...] = ()
+    info: str | None = None
+    camera: CameraIntrinsics | None = None
+    request: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def part(self) -> Path:
+        """The folder in which the run keeps its answers until the output is whole."""
+        return self.output.with_name(self.output.name + ".part")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """An image message that has no answer yet. `read` makes it ready; it raises MessageError where it is damaged."""
+
+    key: FrameKey
+    read: Callable[[], Prepared]
+
+    @property
+    def label(self) -> str:
+        return label_of(self.key)
+
+
+def label_of(key: FrameKey) -> str:
+    """A message as a person finds it again: its topic and time in the bag, in seconds."""
+    topic, time, _ = key
+    return f"{topic} at {time // 10**9}.{time % 10**9:09d}"
+
+
+class BagConversion:
+    """The conversion of one open bag, for use in a with statement.
+
+    Raises BagError where the output is there already, belongs to another run or has no image topic, CameraInfoError
+    where points are wanted and a camera gives none, OSError.
+    """
+
+    def __init__(self, reader: AnyReader, plan: BagPlan) -> None:
+        if plan.output.exists():
+            raise BagError(f"{plan.output} is there already: remove it, or name another output", field="output")
+        self._reader, self._plan = reader, plan
+        self._types = OutputTypes(reader.is2)
+        self._conversion = Conversion(MessageBuilder(self._types.store))
+        kinds = {connection.topic: connection.msgtype for connection in reader.connections}
+        topics = choose_topics(kinds, self._is_picture, plan.topics, plan.info)
+        self.topics = {topic.name: topic for topic in topics}
+        self._infos = {name: self._read_infos(name) for name in {topic.info for topic in topics} if name}
+        for topic in topics:
+            self._check_camera(topic)
+        plan.part.mkdir(parents=True, exist_ok=True)
+        self._journal = Journal(plan.part / "answers", self._identity())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._journal.close()
+
+    @property
+    def total(self) -> int:
+        """How many image messages the bag has on the topics to convert."""
+        return sum(connection.msgcount for connection in self._connections(self.topics))
+
+    @property
+    def answered(self) -> int:
+        """How many of them have an answer, or a failure, by this run or one before."""
+        return len(self._journal)
+
+    @property
+    def failures(self) -> dict[FrameKey, str]:
+        return self._journal.failures
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The topics that the answers so far make, and their types."""
+        return {self.topics[topic].output(name): OUTPUTS[name] for topic, name in sorted(self._journal.outputs)}
+
+    def frames(self, known: Callable[[], object]) -> Iterator[Frame]:
+        """The image messages without an answer, in the order of time; `known` is called for each of the others."""
+        for connection, time, data in messages_in(self._reader, self._connections(self.topics)):
+            key = _key(connection.topic, time, data)
+            if key in self._journal:
+                known()
+            else:
+                yield Frame(key, functools.partial(self._prepare, connection, data))
+
+    def submit(self, client: Any, prepared: Prepared) -> tuple[Any, None]:
+        return self._conversion.submit(client, prepared), None
+
+    def keep(self, frame: Frame, prepared: Prepared, answer: DepthMap) -> None:
+        """Keep an answer. Raises BagError where it comes from another model than those before, OSError."""
+        model = self._journal.model
+        if model not in (None, answer.model):
+            raise BagError(
+                f"the daemon answers with {answer.model}, and what is done came from {model}: name it with --model, or "
+                f"begin again with --fresh"
+            )
+        messages = self._conversion.messages(prepared, answer)
+        serialized = {name: self._types.serialize(message, OUTPUTS[name]) for name, message in messages.items()}
+        self._journal.add(frame.key, serialized, answer.model)
+
+    def skip(self, frame: Frame, why: str) -> None:
+        """Keep that a message is damaged."""
+        self._journal.add_failure(frame.key, why)
+
+    def finish(self) -> None:
+        """Write the output beside its name and move it there when it is whole. Raises BagError, OSError."""
+        written = self._plan.part / self._plan.output.name
+        _remove(written)
+        write_copy(self._reader, written, self._types, self.outputs, self._beside)
+        written.rename(self._plan.output)
+        self._journal.close()
+        shutil.rmtree(self._plan.part)
+
+    def _beside(self, topic: str, time: int, data: bytes) -> Iterable[tuple[str, memoryview]]:
+        if topic not in self.topics:
+            return []
+        key = _key(topic, time, data)
+        if key not in self._journal:
+            raise BagError(f"{label_of(key)} has no answer: run the same command again")
+        return [(self.topics[topic].output(name), message) for name, message in self._journal.read(key).items()]
+
+    def _prepare(self, connection: Any, data: bytes) -> Prepared:
+        topic = self.topics[connection.topic]
+        message = deserialized(self._reader, connection, data)
+        camera: Any = self._plan.camera
+        if camera is None and topic.info is not None:
+            camera = self._infos[topic.info].at(stamp_ns(message))
+        return self._conversion.prepare(self._plan.wanted, message, camera, topic.is_rectified)
+
+    def _connections(self, topics: Iterable[str]) -> list[Any]:
+        wanted = set(topics)
+        return [connection for connection in self._reader.connections if connection.topic in wanted]
+
+    def _is_picture(self, topic: str) -> bool:
+        for count, (connection, _, data) in enumerate(messages_in(self._reader, self._connections([topic]))):
+            if count == _LOOKED_AT:
+                break
+            try:
+                image_source(deserialized(self._reader, connection, data))
+            except MessageError:
+                continue
+            return True
+        return False
+
+    def _read_infos(self, topic: str) -> CameraInfos:
+        def readable() -> Iterator[Any]:
+            for connection, _, data in messages_in(self._reader, self._connections([topic])):
+                try:
+                    yield deserialized(self._reader, connection, data)
+                except MessageError:
+                    continue  # the ones before and after it say the same
+
+        return CameraInfos(readable())
+
+    def _check_camera(self, topic: ImageTopic) -> None:
+        """Find out before the first request what every image of a topic would meet."""
+        if self._plan.camera is not None or not self._plan.wanted.points:
+            return
+        infos = list(self._infos[topic.info]) if topic.info is not None else []
+        if not infos:
+            raise CameraInfoError(
+                f"{topic.name}: points need a CameraInfo, and {topic.info or 'there is none beside it'}"
+                f"{' is empty' if topic.info else ''}: name its topic with --camera-info, give --intrinsics, or ask "
+                f"for --no-cloud",
+                field="camera_info",
+            )
+        if self._plan.wanted.rectify:
+            return
+        for info in infos:
+            try:
+                camera_intrinsics(info, rectified=topic.is_rectified)
+            except CameraInfoError as error:
+                raise CameraInfoError(
+                    f"{topic.name}: {error.message} (--rectify), or ask for --no-cloud", field=error.field
+                ) from None
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a run to be continued."""
+        source = self._plan.source
+        files = [source] if source.is_file() else sorted(path for path in source.iterdir() if path.is_file())
+        return {
+            "bag": [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files],
+            "topics": sorted(self.topics),
+            "info": self._plan.info,
+            "camera": None if self._plan.camera is None else self._plan.camera.to_wire(),
+            "wanted": dataclasses.asdict(self._plan.wanted),
+            "request": self._plan.request,
+        }
+
+
+def _key(topic: str, time: int, data: bytes) -> FrameKey:
+    return topic, time, zlib.crc32(data)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,173 @@
+"""Bags on disk, through rosbags: opened for reading, and written anew as a copy with more topics.
+
+Called by `bag`. ROS 1 bags are one file, ROS 2 bags a folder (or its one .mcap or .db3 file).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from depthwire.client.ros.errors import BagError, MessageError
+
+if TYPE_CHECKING:
+    from rosbags.highlevel import AnyReader
+    from rosbags.interfaces import Connection
+    from rosbags.typesys.store import Typestore
+
+Added = Callable[[str, int, bytes], "Iterable[tuple[str, bytes | memoryview]]"]
+"""What to write beside a message, by its topic, time and bytes: (topic, serialised message) pairs."""
+
+_REPAIR = "A recording that broke off may be repaired by `rosbag reindex` or `ros2 bag reindex`"
+
+_NO_HASH = f"RIHS01_{0:064x}"
+"""For a type of which there is no definition: the writer wants some hash, and no definition has this one."""
+
+_WRITTEN_VERSION: Literal[8] = 8
+"""Of ROS 2 bags: 9, the next one, notes quality of service in another way, which came after Iron."""
+
+
+@contextmanager
+def open_bag(path: Path) -> Iterator[AnyReader]:
+    """A reader of the bag. Raises BagError for what is no bag, and while it is read where the file is damaged."""
+    try:
+        from rosbags.highlevel import AnyReader
+        from rosbags.typesys import Stores, get_typestore
+    except ImportError:
+        raise BagError("bags need rosbags: pip install 'depthwire[ros]'") from None
+    if not path.exists():
+        raise BagError(f"{path} does not exist", field="bag")
+    try:
+        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+        reader.open()
+    except Exception as error:  # what a damaged file makes rosbags raise has no common base
+        raise BagError(f"{path} cannot be read as a bag: {_text(error)}. {_REPAIR}", field="bag") from None
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def messages_in(
+    reader: AnyReader, connections: Iterable[Connection] | None = None
+) -> Iterator[tuple[Connection, int, bytes]]:
+    """(connection, time in nanoseconds, serialised message) of all or some connections, in the order of time.
+
+    Raises BagError where the bag itself, not only a message in it, is damaged.
+    """
+    chosen = reader.connections if connections is None else list(connections)
+    messages = reader.messages(chosen) if chosen else iter(())
+    while True:
+        try:
+            found = next(messages, None)
+        except Exception as error:  # as above
+            raise BagError(
+                f"{reader.paths[0]} is damaged and cannot be read to its end: {_text(error)}. {_REPAIR}", field="bag"
+            ) from None
+        if found is None:
+            return
+        yield found
+
+
+def deserialized(reader: AnyReader, connection: Connection, data: bytes) -> Any:
+    """The message in serialised bytes. Raises MessageError where they are damaged."""
+    try:
+        return reader.deserialize(data, connection.msgtype)
+    except Exception as error:  # generated code meets garbage in many ways
+        raise MessageError(f"the {connection.msgtype} cannot be deserialised: {_text(error)}") from None
+
+
+class OutputTypes:
+    """The message types of the outputs, and their serialised form in the bag's own ROS."""
+
+    def __init__(self, is_ros2: bool) -> None:
+        from rosbags.typesys import Stores, get_typestore
+
+        self.store: Typestore = get_typestore(Stores.ROS2_HUMBLE if is_ros2 else Stores.ROS1_NOETIC)
+        self._serialize = self.store.serialize_cdr if is_ros2 else self.store.serialize_ros1
+
+    def serialize(self, message: Any, kind: str) -> memoryview:
+        return memoryview(self._serialize(message, kind)).cast("B")
+
+
+def write_copy(reader: AnyReader, path: Path, types: OutputTypes, outputs: Mapping[str, str], added: Added) -> None:
+    """Write a bag with all of the reader's messages, byte for byte at their times, and what is to be beside them.
+
+    `outputs` are the new topics and their types; `added` is asked for each message, and what it gives is written
+    at the same time, behind it. The kind of bag is the reader's. Raises BagError, OSError.
+    """
+    with _writer(reader, path) as writer:
+        copies = _copied_connections(reader, writer, types)
+        new = {topic: writer.add_connection(topic, kind, typestore=types.store) for topic, kind in outputs.items()}
+        for connection, time, data in messages_in(reader):
+            writer.write(copies[connection.id], time, data)
+            for topic, beside in added(connection.topic, time, data):
+                writer.write(new[topic], time, beside)
+    for file in [path] if path.is_file() else path.iterdir():
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+
+
+def is_ros2_mcap(path: Path) -> bool:
+    """Whether a ROS 2 bag is stored as MCAP, else as sqlite3."""
+    return path.suffix == ".mcap" or (path.is_dir() and any(path.glob("*.mcap*")))
+
+
+def _writer(reader: AnyReader, path: Path) -> Any:
+    if not reader.is2:
+        from rosbags.rosbag1 import Writer as Writer1
+
+        return Writer1(path)
+    from rosbags.rosbag2 import StoragePlugin
+    from rosbags.rosbag2 import Writer as Writer2
+
+    is_mcap = is_ros2_mcap(Path(str(reader.paths[0])))
+    storage = StoragePlugin.MCAP if is_mcap else StoragePlugin.SQLITE3
+    return Writer2(path, version=_WRITTEN_VERSION, storage_plugin=storage)
+
+
+def _copied_connections(reader: AnyReader, writer: Any, types: OutputTypes) -> dict[int, Connection]:
+    """The writer's connection for each of the reader's, by id; equal ones of several publishers become one."""
+    copies: dict[int, Connection] = {}
+    known: dict[tuple[Any, ...], Connection] = {}
+    for connection in reader.connections:
+        key = (connection.topic, connection.msgtype, connection.digest, repr(connection.ext))
+        if key not in known:
+            known[key] = _copy_of(connection, writer, types, reader)
+        copies[connection.id] = known[key]
+    return copies
+
+
+def _copy_of(connection: Connection, writer: Any, types: OutputTypes, reader: AnyReader) -> Connection:
+    ext: Any = connection.ext
+    definition = connection.msgdef.data
+    if not reader.is2:
+        arguments: dict[str, Any] = {"msgdef": definition, "md5sum": connection.digest}
+        arguments |= {"callerid": ext.callerid, "latching": ext.latching}
+    else:
+        arguments = {
+            "serialization_format": ext.serialization_format,
+            "offered_qos_profiles": ext.offered_qos_profiles,
+        }
+        if definition:
+            arguments |= {"msgdef": definition, "rihs01": connection.digest or _hash_of(connection, reader)}
+        elif connection.msgtype in types.store.fielddefs:  # bags before Iron carry no definitions
+            arguments |= {"typestore": types.store}
+        else:
+            arguments |= {"msgdef": "", "rihs01": _NO_HASH}
+            writer.added_types.add(connection.msgtype)  # an empty definition would be read as a message without fields
+    copy: Connection = writer.add_connection(connection.topic, connection.msgtype, **arguments)
+    return copy
+
+
+def _hash_of(connection: Connection, reader: AnyReader) -> str:
+    """By the definition in the bag; MCAP has no place for the hash itself."""
+    store = reader.typestore
+    return store.hash_rihs01(connection.msgtype) if connection.msgtype in store.fielddefs else _NO_HASH
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__

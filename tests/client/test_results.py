@@ -1,0 +1,44 @@
+"""A depth map reads the same as float32 in whatever format it travelled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from depthwire.client.results import DepthMap, depth_as_float32, result_from_reply
+from depthwire.protocol import CameraIntrinsics, ProtocolError, Reply, Request
+
+
+def test_millimetres_become_metres_and_zero_becomes_nan() -> None:
+    metres = depth_as_float32(np.array([[0, 1, 1234, 65535]], np.uint16))
+    assert metres.dtype == np.float32
+    np.testing.assert_allclose(metres, [[np.nan, 0.001, 1.234, 65.535]], rtol=1e-6)
+
+
+def test_every_millimetre_comes_back() -> None:
+    every = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    np.testing.assert_array_equal(np.rint(np.nan_to_num(depth_as_float32(every)) * 1000).astype(np.uint16), every)
+
+
+def test_floats_are_passed_on_and_not_copied_where_they_are_float32() -> None:
+    depth = np.array([[1.5, np.nan]], np.float32)
+    assert depth_as_float32(depth) is depth
+    np.testing.assert_array_equal(depth_as_float32(depth.astype(np.float16)), depth)
+
+
+@pytest.mark.parametrize("camera", [{"fx": 0.0}, {"fx": 1.0, "fy": 1.0, "cx": 0.0}, {}])
+def test_a_camera_of_the_daemon_that_is_none_is_a_protocol_error(camera: dict[str, float]) -> None:
+    with pytest.raises(ProtocolError, match="camera"):
+        answer(camera)
+
+
+def test_a_camera_of_a_later_daemon_is_understood_as_far_as_it_is_known() -> None:
+    camera = {"fx": 2.0, "fy": 2.0, "cx": 1.0, "cy": 1.0, "width": 3, "height": 2, "skew": 0.0}
+    assert answer(camera).intrinsics == CameraIntrinsics(2.0, 2.0, 1.0, 1.0, 3, 2)
+
+
+def answer(camera: dict[str, float]) -> DepthMap:
+    fields = {"depth_map": np.ones((2, 3), np.float32), "camera_intrinsics": camera}
+    result = result_from_reply(Request(1, "metric_depth"), Reply(1, "metric_depth", fields))
+    assert isinstance(result, DepthMap)
+    return result
