@@ -8,6 +8,8 @@ from depthwire.client.core import ClientClosedError
 from depthwire.client.images import ImageFetchError, MissingEncoderError
 from depthwire.client.profiles import ProfileError
 from depthwire.client.results import DepthMap, PointCloud
+from depthwire.client.stream_items import Frame, StreamItem
+from depthwire.client.streams import AsyncDepthStream, DepthStream
 from depthwire.client.sync_client import DepthClient, DepthFuture
 from depthwire.protocol import (
     BadImageError,
@@ -32,6 +34,7 @@ from depthwire.protocol import (
 __all__ = [
     "AsyncDepthClient",
     "AsyncDepthFuture",
+    "AsyncDepthStream",
     "BadImageError",
     "CameraIntrinsics",
     "CancelledError",
@@ -42,7 +45,9 @@ __all__ = [
     "DepthFormat",
     "DepthFuture",
     "DepthMap",
+    "DepthStream",
     "DepthwireError",
+    "Frame",
     "ImageFetchError",
     "InternalError",
     "InvalidRequestError",
@@ -53,6 +58,7 @@ __all__ = [
     "ProfileError",
     "ProtocolError",
     "ShuttingDownError",
+    "StreamItem",
     "SupersededError",
     "TooLargeError",
     "UnknownOpError",

@@ -15,6 +15,8 @@ from depthwire.client.connection import Connection
 from depthwire.client.core import Call
 from depthwire.client.images import ImageSource
 from depthwire.client.results import DepthMap, Health, PointCloud, Result
+from depthwire.client.stream_items import Policy
+from depthwire.client.streams import AsyncDepthStream, AsyncFrames
 from depthwire.protocol import CameraIntrinsics, DepthFormat, DepthwireError
 
 if TYPE_CHECKING:
@@ -237,6 +239,56 @@ class AsyncDepthClient(ClientBase):
 
         loop.run_in_executor(None, self._load, call, image).add_done_callback(loaded)
         return future
+
+    @overload
+    def stream(
+        self,
+        frames: AsyncFrames,
+        op: Literal["pc"],
+        intrinsics: CameraIntrinsics | None = None,
+        *,
+        policy: Policy = "latest",
+        in_flight: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        **options: Any,
+    ) -> AsyncDepthStream[PointCloud]: ...
+
+    @overload
+    def stream(
+        self,
+        frames: AsyncFrames,
+        op: Literal["metric_depth", "rel_depth"],
+        intrinsics: CameraIntrinsics | None = None,
+        *,
+        policy: Policy = "latest",
+        in_flight: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        **options: Any,
+    ) -> AsyncDepthStream[DepthMap]: ...
+
+    def stream(
+        self,
+        frames: AsyncFrames,
+        op: str,
+        intrinsics: CameraIntrinsics | None = None,
+        *,
+        policy: Policy = "latest",
+        in_flight: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        **options: Any,
+    ) -> AsyncDepthStream[Any]:
+        """Send the frames of a source one after the other and yield what becomes of each, in order.
+
+        `frames` is any iterable, async or not, of images, `(image, meta)` or Frames; a thread reads it, so that a
+        camera that blocks holds up nothing. `op` and the options are those of the methods. With policy "latest" a newer
+        frame replaces an older one that still waits, here and in the daemon, so that ages stay near what one picture
+        takes. With "all" nothing is dropped, and the source is asked for frames only as fast as items are taken.
+        `in_flight` bounds the frames on their way: by default 3 for latest, 8 for all; with 1, "latest" sends nothing
+        that is not answered, which spares a thin link. An error of one frame comes as the `error` of its item, and the
+        stream goes on, also over a restart of the daemon; where nothing comes to a "latest" stream for `timeout`
+        seconds, an item says so. Raises at once what is wrong with the arguments.
+        """
+        return AsyncDepthStream(self._open_stream(op, intrinsics, policy, in_flight, timeout, options), frames)
 
     async def close(self) -> None:
         """End the connection; requests that still wait fail with ClientClosedError. Any number of calls is fine."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 import enum
+import itertools
 import math
 import os
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from depthwire.client.core import Call, Core, Receiver
 from depthwire.client.curve import load_keys
 from depthwire.client.images import FETCH_TIMEOUT_S, JPEG_QUALITY, Encoding, ImageSource, encoded_image
 from depthwire.client.profiles import load_profile
+from depthwire.client.stream_core import ALL_IN_FLIGHT, LATEST_IN_FLIGHT, AllFrames, LatestFrames, StreamCore
+from depthwire.client.stream_items import Frame, Policy
+from depthwire.client.stream_pump import StreamPump
 from depthwire.protocol import (
     IMAGE_OPS,
     BadImageError,
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 DEFAULT_ENDPOINT: Final = "tcp://127.0.0.1:5555"
+MAX_STREAM_IN_FLIGHT: Final = 64
+"""What a daemon takes of one client by default."""
 
 
 class UseDefault(enum.Enum):
@@ -95,6 +101,7 @@ class ClientBase:
             connect_timeout_s=_seconds(connect_timeout, "connect_timeout"),
         )
         self._connection = Connection(self._core, max_pending, keys)
+        self._streams = itertools.count(1)
         # Closes a client that was forgotten, and every client when the interpreter exits.
         self._finalizer = weakref.finalize(self, Connection.close, self._connection)
 
@@ -168,6 +175,61 @@ class ClientBase:
         if self._core.clock() >= call.deadline:
             raise DeadlineExceededError("reading and encoding the image took the time that the request had")
         call.request = replace(call.request, image=data)
+
+    def _open_stream(
+        self,
+        op: str,
+        intrinsics: CameraIntrinsics | None,
+        policy: Policy,
+        in_flight: int | None,
+        timeout: Timeout,
+        options: dict[str, Any],
+    ) -> StreamPump:
+        """The pump of a stream, still to be given its source. Raises what each of its frames would be refused with."""
+        limit = _stream_limit(op, policy, in_flight, options)
+        stand_in = (
+            CameraIntrinsics(1, 1, 0, 0) if intrinsics is None and op == "pc" else intrinsics
+        )  # frames may have it
+        self._draft(op, _Nobody(), stand_in, timeout, options)
+        timeout_s = self._timeout if timeout is USE_DEFAULT else _seconds(timeout, "timeout")
+        core: StreamCore = AllFrames(limit)
+        if policy == "latest":
+            core = LatestFrames(limit, lambda quiet_s: self._core.stall(quiet_s, timeout_s))
+            options = {**options, "stream": f"stream {next(self._streams)}"}
+
+        def send(frame: Frame, receiver: Receiver) -> Call:
+            call = self._draft(op, receiver, frame.intrinsics or intrinsics, timeout, {**options, "meta": frame.meta})
+            self._load(call, frame.image)
+            self._connection.submit(call)
+            return call
+
+        return StreamPump(core, send, self._connection.cancel, self._core.clock)
+
+
+def _stream_limit(op: str, policy: str, in_flight: int | None, options: dict[str, Any]) -> int:
+    """How many frames of a stream may be on their way. Raises InvalidRequestError and UnknownOpError."""
+    if op not in IMAGE_OPS:
+        raise UnknownOpError(f"a stream is of {', '.join(sorted(IMAGE_OPS))}, not of {op!r}", field="op")
+    if policy not in get_args(Policy):
+        raise InvalidRequestError(f"policy is {policy!r}; it is 'latest' or 'all'", field="policy")
+    if "stream" in options:
+        raise InvalidRequestError("stream is no option of a stream: policy says what is dropped", field="stream")
+    if "meta" in options:
+        raise InvalidRequestError("meta is no option of a stream: give (image, meta) as a frame", field="meta")
+    if in_flight is None:
+        return LATEST_IN_FLIGHT if policy == "latest" else ALL_IN_FLIGHT
+    if isinstance(in_flight, bool) or not isinstance(in_flight, int) or not 1 <= in_flight <= MAX_STREAM_IN_FLIGHT:
+        raise InvalidRequestError(
+            f"in_flight is {in_flight!r}; it is a number from 1 to {MAX_STREAM_IN_FLIGHT}", field="in_flight"
+        )
+    return in_flight
+
+
+class _Nobody:
+    """The receiver of a draft that is only checked."""
+
+    def deliver(self, outcome: object) -> None:
+        raise AssertionError("a draft is never sent")
 
 
 def _seconds(value: float | None, name: str) -> float:

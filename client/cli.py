@@ -1,7 +1,7 @@
 """`depthwire`, the client's command: the group with its common options, `health`, and how errors end a command.
 
-The other commands are in cli_depth, cli_bag, cli_models and cli_keys; exit codes and the JSON form of errors in
-cli_session.
+The other commands are in cli_depth, cli_stream, cli_bag, cli_models and cli_keys; exit codes and the JSON form of
+errors in cli_session.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from depthwire.client.cli_session import (
     print_json,
     say,
 )
+from depthwire.client.cli_stream import stream, view
 from depthwire.client.cli_watch import span, watch
 from depthwire.client.pictures import PicturesUnavailableError
 from depthwire.client.results import Health
@@ -135,6 +136,8 @@ def health(session: Session, ready: bool, as_json: bool, watching: bool, interva
 main.add_command(depth)
 main.add_command(pc)
 main.add_command(bag)
+main.add_command(stream)
+main.add_command(view)
 main.add_command(models)
 main.add_command(keygen)
 

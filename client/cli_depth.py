@@ -78,7 +78,7 @@ def depth(
     Writes NAME_depth_mm.png, NAME_depth.npy and NAME_depth_picture.png for each. Metres run along the optical axis; a
     value of 0 in the 16-bit file means no depth, or more than 65.535 m.
     """
-    wanted = _formats(formats, relative)
+    wanted = formats_of(formats, relative)
     if relative and (range_ or depth_format == "uint16_mm"):
         raise click.UsageError("relative depth has no unit: leave out --range and uint16_mm")
     options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride}
@@ -86,7 +86,7 @@ def depth(
     settings = model_settings(**model)
     sources = sources_of(images)
     if wanted & {"png16", "picture"}:
-        _need_pillow()
+        need_pillow()
     need_folder(output)
     if relative:
         settings.pop("max_depth")  # without unit, without range
@@ -95,7 +95,7 @@ def depth(
         return client.submit("rel_depth" if relative else "metric_depth", data, **options), None
 
     def save(sent: Sent, result: DepthMap) -> dict[str, Any]:
-        files = _save_depth(output, sent.source, result, wanted, relative)
+        files = save_depth(output, sent.source.name, result, wanted, relative)
         unit = "" if relative else " m"
         return {"text": f"{result.min:.2f} … {result.max:.2f}{unit} → {_listed(files)}", "files": _texts(files)}
 
@@ -155,7 +155,7 @@ def pc(
     camera = camera_of(intrinsics) if intrinsics is not None else None
     assumed_fov = fov or DEFAULT_FOV_DEG
     if colours or camera is None:
-        _need_pillow(", or give --intrinsics and --no-colours")
+        need_pillow(", or give --intrinsics and --no-colours")
     to_folder = output.is_dir() or output.suffix.lower() != ".ply"
     if not to_folder and len(sources) > 1:
         raise click.UsageError(f"{output} is one file and there are {len(sources)} images: give a folder with -o")
@@ -167,12 +167,14 @@ def pc(
         )
 
     def submit(client: DepthClient, data: bytes) -> tuple[DepthFuture[PointCloud], CameraIntrinsics]:
-        used = camera or CameraIntrinsics.from_field_of_view(assumed_fov, *_size_of(data))
+        used = camera or CameraIntrinsics.from_field_of_view(assumed_fov, *size_of(data))
         return client.submit("pc", data, used, **options), used
 
     def save(sent: Sent, result: PointCloud) -> dict[str, Any]:
         file = output / f"{sent.source.name}.ply" if to_folder else output
-        count = write_ply(file, result.points, _colours_of(sent.data, stride or 1) if colours else None)
+        count = write_ply(
+            file, result.points, rgb_of(sent.data)[:: stride or 1, :: stride or 1].reshape(-1, 3) if colours else None
+        )
         used: CameraIntrinsics = sent.extra
         return {
             "text": f"{count} points, {result.min:.2f} … {result.max:.2f} m → {file}",
@@ -209,11 +211,11 @@ def _run(
     with session.open_client(IMAGE_TIMEOUT_S, settings) as client:
         code = process(client, sources, submit, save, in_flight, as_json)
         if code is Exit.DONE and not as_json:
-            _pass_on_notice(client, settings)
+            pass_on_notice(client, settings)
         return code
 
 
-def _pass_on_notice(client: DepthClient, settings: dict[str, Any]) -> None:
+def pass_on_notice(client: DepthClient, settings: dict[str, Any]) -> None:
     """Say once what the daemon says of its default model, in short, where that model answered."""
     if settings["encoder"] or settings["dataset"]:
         return
@@ -225,10 +227,11 @@ def _pass_on_notice(client: DepthClient, settings: dict[str, Any]) -> None:
         say(f"{health.get('default_model')}: {str(notice).split(';')[0]} (`depthwire health` tells more)")
 
 
-def _save_depth(output: Path, source: Source, result: DepthMap, wanted: set[str], relative: bool) -> dict[str, Path]:
+def save_depth(output: Path, name: str, result: DepthMap, wanted: set[str], relative: bool) -> dict[str, Path]:
+    """Write the files of one depth map that are `wanted` (of FORMATS) into a folder; returns their paths by format."""
     kind = "relative" if relative else "depth"
-    names = {"png16": f"{kind}_mm.png", "npy": f"{kind}.npy", "picture": f"{kind}_picture.png"}
-    files = {name: output / f"{source.name}_{names[name]}" for name in FORMATS if name in wanted}
+    endings = {"png16": f"{kind}_mm.png", "npy": f"{kind}.npy", "picture": f"{kind}_picture.png"}
+    files = {form: output / f"{name}_{endings[form]}" for form in FORMATS if form in wanted}
     if "png16" in files:
         pictures.save_depth_png16(files["png16"], result.depth)
     if "npy" in files:
@@ -239,7 +242,8 @@ def _save_depth(output: Path, source: Source, result: DepthMap, wanted: set[str]
     return files
 
 
-def _formats(text: str | None, relative: bool) -> set[str]:
+def formats_of(text: str | None, relative: bool) -> set[str]:
+    """The formats that --format names. Raises click.UsageError."""
     wanted = set(FORMATS) if text is None else {name.strip() for name in text.split(",")}
     if unknown := wanted - set(FORMATS):
         raise click.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(FORMATS)}", param_hint="--format")
@@ -248,7 +252,8 @@ def _formats(text: str | None, relative: bool) -> set[str]:
     return wanted - {"png16"} if relative else wanted
 
 
-def _need_pillow(alternative: str = "") -> None:
+def need_pillow(alternative: str = "") -> None:
+    """Raises CommandError, which says what to install, where Pillow is missing."""
     try:
         pictures.pillow()
     except pictures.PicturesUnavailableError as error:
@@ -273,15 +278,15 @@ def _opened(data: bytes) -> Any:
         raise BadImageError(f"not a picture that can be read: {error}", field="image") from None
 
 
-def _size_of(data: bytes) -> tuple[int, int]:
-    """Width and height of the stored pixels."""
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of the stored pixels. Raises BadImageError."""
     width, height = _opened(data).size
     return width, height
 
 
-def _colours_of(data: bytes, stride: int) -> NDArray[np.uint8]:
-    """(N, 3) uint8 red, green, blue of the stored pixels that a stride keeps, row-major as the points are."""
-    return np.asarray(_opened(data).convert("RGB"), np.uint8)[::stride, ::stride].reshape(-1, 3)
+def rgb_of(data: bytes) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 red, green, blue of the stored pixels. Raises BadImageError."""
+    return np.asarray(_opened(data).convert("RGB"), np.uint8)
 
 
 def _listed(files: dict[str, Path]) -> str:

@@ -19,7 +19,14 @@ def image_options(command: Command) -> Command:
 
 
 def request_options(command: Command) -> Command:
-    """The options of every command that sends pictures; `model_settings` reads those of the model."""
+    """The options of every command that sends a number of pictures."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each image.")(command)
+    in_flight = click.option("--in-flight", type=click.IntRange(1, 64), help="Most requests under way at a time.")
+    return model_options(in_flight(command))
+
+
+def model_options(command: Command) -> Command:
+    """The options that say which model answers, for `model_settings`."""
     options = (
         click.option("--model", metavar="ENCODER_DATASET[_SIZE]", help="Such as vits_hypersim_518; else the daemon's."),
         click.option("--encoder", metavar="NAME", help="Size of the network: vits, vitb, vitl, …"),
@@ -36,8 +43,6 @@ def request_options(command: Command) -> Command:
             metavar="METRES",
             help="Range of the network's output; leave it out unless you know why: each checkpoint has its own.",
         ),
-        click.option("--in-flight", type=click.IntRange(1, 64), help="Most requests under way at a time."),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each image."),
     )
     for option in reversed(options):
         command = option(command)

@@ -57,6 +57,8 @@ def configure_socket(socket: zmq.Socket[bytes], endpoint: str = "", keys: CurveK
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    # Behind a picture that does not move there is no heartbeat: the kernel has to notice that nobody takes its bytes.
+    socket.setsockopt(zmq.TCP_MAXRT, HEARTBEAT_TIMEOUT_MS)
     socket.setsockopt(zmq.SNDHWM, SEND_HWM)
     socket.setsockopt(zmq.RCVHWM, RECEIVE_HWM)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_REPLY_FRAME_BYTES)

@@ -133,6 +133,17 @@ class Core:
     def connected(self) -> bool:
         return self._connected
 
+    def stall(self, quiet_s: float, timeout_s: float) -> DepthwireError | None:
+        """What to say of a stream to which nothing has come for `quiet_s`; None while that is no reason to worry.
+
+        For any thread. A frame that newer ones replace never meets its own deadline.
+        """
+        if not self._connected and quiet_s >= min(timeout_s, self._connect_timeout_s):
+            return ConnectionLostError(self._no_daemon())
+        if quiet_s >= timeout_s:
+            return DeadlineExceededError(f"no result for {quiet_s:.3g} s")
+        return None
+
     # What the user does
 
     def submit(self, call: Call) -> None:

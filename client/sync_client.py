@@ -13,6 +13,8 @@ from depthwire.client.connection import Connection
 from depthwire.client.core import Call
 from depthwire.client.images import ImageSource
 from depthwire.client.results import DepthMap, Health, PointCloud, Result
+from depthwire.client.stream_items import Policy
+from depthwire.client.streams import DepthStream, Frames
 from depthwire.protocol import CameraIntrinsics, CancelledError, DepthFormat, DepthwireError
 
 if TYPE_CHECKING:
@@ -252,6 +254,56 @@ class DepthClient(ClientBase):
         future._call = call
         self._connection.submit(call)
         return future
+
+    @overload
+    def stream(
+        self,
+        frames: Frames,
+        op: Literal["pc"],
+        intrinsics: CameraIntrinsics | None = None,
+        *,
+        policy: Policy = "latest",
+        in_flight: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        **options: Any,
+    ) -> DepthStream[PointCloud]: ...
+
+    @overload
+    def stream(
+        self,
+        frames: Frames,
+        op: Literal["metric_depth", "rel_depth"],
+        intrinsics: CameraIntrinsics | None = None,
+        *,
+        policy: Policy = "latest",
+        in_flight: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        **options: Any,
+    ) -> DepthStream[DepthMap]: ...
+
+    def stream(
+        self,
+        frames: Frames,
+        op: str,
+        intrinsics: CameraIntrinsics | None = None,
+        *,
+        policy: Policy = "latest",
+        in_flight: int | None = None,
+        timeout: Timeout = USE_DEFAULT,
+        **options: Any,
+    ) -> DepthStream[Any]:
+        """Send the frames of a source one after the other and yield what becomes of each, in order.
+
+        `frames` is any iterable of images, `(image, meta)` or Frames; a thread reads it, so that a
+        camera that blocks holds up nothing. `op` and the options are those of the methods. With policy "latest" a newer
+        frame replaces an older one that still waits, here and in the daemon, so that ages stay near what one picture
+        takes. With "all" nothing is dropped, and the source is asked for frames only as fast as items are taken.
+        `in_flight` bounds the frames on their way: by default 3 for latest, 8 for all; with 1, "latest" sends nothing
+        that is not answered, which spares a thin link. An error of one frame comes as the `error` of its item, and the
+        stream goes on, also over a restart of the daemon; where nothing comes to a "latest" stream for `timeout`
+        seconds, an item says so. Raises at once what is wrong with the arguments.
+        """
+        return DepthStream(self._open_stream(op, intrinsics, policy, in_flight, timeout, options), frames)
 
     def close(self) -> None:
         """End the connection; requests that still wait fail with ClientClosedError. Any number of calls is fine."""

@@ -424,6 +424,7 @@ def _job(pending: Pending) -> jobs.Stage:
         deadline=pending.deadline,
         colors_offset=layout.offset("colors", block),
         options=None if options is PLAIN else options.to_wire(),
+        place=pending.place,
     )
 
 

@@ -47,6 +47,8 @@ class Pending:
     handed_over_at: float = 0.0
     put_aside: bool = False
     """It will probably be too late: what the same client sent after it goes first."""
+    place: int = field(init=False)
+    """Its order in the worker's row: its ticket, or that of the waiting request that it superseded."""
     kept_camera: CameraIntrinsics | None = None
     """Of the depth map, for the reply, where that has fewer pixels than the picture."""
     layout: Layout = field(init=False)
@@ -54,6 +56,7 @@ class Pending:
     image_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.place = self.ticket
         self.bucket = Bucket(self.checkpoint, self.input_height, self.input_width)
         self.image_bytes = len(self.image)
         self.layout = layout_of(self.request.op, self.width, self.height, self.request.options)

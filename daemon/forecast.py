@@ -73,8 +73,11 @@ class Pace:
 
     @property
     def likely_s(self) -> float:
-        """From a worker's getting a request to its answer, rarely more: mean and four mean deviations, as RFC 6298."""
-        return self._held_s + 4 * self._swing_s
+        """From a worker's getting a request to its client's having the answer, rarely more.
+
+        Mean and four mean deviations, as RFC 6298 has it of round trips, and a quarter of the mean for the way back.
+        """
+        return 1.25 * self._held_s + 4 * self._swing_s
 
     @property
     def request_s(self) -> float:

@@ -417,6 +417,8 @@ def _router(context: zmq.Context[zmq.Socket[bytes]], config: Config) -> zmq.Sock
     router.setsockopt(zmq.HEARTBEAT_IVL, 10_000)
     router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 30_000)
     router.setsockopt(zmq.HEARTBEAT_TTL, 60_000)
+    # Behind a reply that does not move there is no heartbeat, so the kernel has to notice that nobody takes its bytes.
+    router.setsockopt(zmq.TCP_MAXRT, 30_000)
     # Whoever connects and says nothing holds a descriptor that long.
     router.setsockopt(zmq.HANDSHAKE_IVL, 10_000)
     router.setsockopt(zmq.BACKLOG, 1024)

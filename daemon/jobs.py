@@ -97,6 +97,8 @@ class Stage(NamedTuple):
     deadline: float
     colors_offset: int = -1
     options: dict[str, Any] | None = None
+    place: int = 0
+    """Of two jobs the one with the lower place runs first: the ticket, or that of the job whose place this one took."""
 
 
 class Drop(NamedTuple):

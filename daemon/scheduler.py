@@ -131,7 +131,13 @@ class Scheduler:
         self._enqueue(pending)
         if pending.request.stream is not None:
             self._streams[pending.client, pending.request.stream] = pending
-        return superseded if superseded is not None and not superseded.started else None
+        if superseded is None or superseded.started:
+            return None
+        # Or a camera that is quicker than the row would lose its place with every frame, and never be answered.
+        pending.place = superseded.place
+        if superseded.worker is not None:
+            self._turns[pending.client].number = 0  # it had its turn, and got nothing for it
+        return superseded
 
     def requeue(self, pending: Pending) -> None:
         """Back to the head of its queue: its worker died."""

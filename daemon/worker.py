@@ -14,11 +14,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from depthwire.daemon import catalogue, checkpoints, jobs
 from depthwire.daemon.arena import map_arena
@@ -31,6 +31,8 @@ from depthwire.daemon.result_writer import ResultWriter
 from depthwire.protocol import DepthwireError, InternalError, ModelNotFoundError
 
 log = logging.getLogger("depthwire.worker")
+
+Result = TypeVar("Result")
 
 EXIT_POISONED = 70
 """The device answers nothing but errors: only a new process helps (EX_SOFTWARE)."""
@@ -54,7 +56,8 @@ class Staged:
 
 
 def take_batch(ready: list[Staged], max_batch: int) -> list[Staged]:
-    """Remove from `ready` and return the next batch: the oldest input and those behind it that fit beside it."""
+    """Remove from `ready` and return the next batch: the input whose place is first, and those that fit beside it."""
+    ready.sort(key=lambda staged: staged.job.place)
     bucket = ready[0].bucket
     batch = [staged for staged in ready if staged.bucket == bucket][:max_batch]
     for staged in batch:
@@ -119,6 +122,7 @@ class Worker:
             case jobs.Drop(ticket):
                 if ticket in self._live:
                     self._dropped.add(ticket)
+                    self._give_up(ticket)
             case jobs.Ping(number):
                 self._send(jobs.Pong(number))
             case jobs.Load(encoder, dataset):
@@ -146,7 +150,7 @@ class Worker:
             picture = decode_image(data, job.image_format, job.height, job.width, enough)
             if job.colors_offset >= 0:
                 self._results.write_colors(picture, job)
-            prepared = network.prepare(picture, job.input_height, job.input_width)
+            prepared = self._try_twice(lambda: network.prepare(picture, job.input_height, job.input_width))
         except BaseException as error:  # one bad picture is one bad answer, whatever it does to a decoder
             self._fail(job, error)
             return
@@ -154,6 +158,15 @@ class Worker:
         with self._ready_changed:
             self._ready.append(staged)
             self._ready_changed.notify()
+
+    def _give_up(self, ticket: int) -> None:
+        """Take an input that nobody waits for out of the row at once, so that another may have its room."""
+        with self._ready_changed:
+            found = [staged for staged in self._ready if staged.job.ticket == ticket]
+            for staged in found:
+                self._ready.remove(staged)
+        for staged in found:
+            self._is_over(staged.job)
 
     def _run_engine(self) -> None:
         while True:
@@ -172,20 +185,24 @@ class Worker:
         except OSError:  # as in `_send`
             os._exit(1)
 
-    def _run_batch(self, batch: Sequence[Staged]) -> None:
-        """Infer a batch; where it fails as a whole, its parts on their own, so that one input fails only itself."""
+    def _run_batch(self, batch: Sequence[Staged], *, is_last_try: bool = False) -> None:
+        """Infer a batch; where it fails as a whole, its parts on their own, so that one input fails only itself.
+
+        Every input is tried twice, the last time alone: a device may fail once for no reason of the input's.
+        """
         begun = time.monotonic()
         try:
             outputs = batch[0].network.infer([staged.input for staged in batch])
         except BaseException as error:
             self._exit_if_poisoned(error)
-            if len(batch) == 1:
-                self._fail(batch[0].job, error, retryable=self._engine.is_out_of_memory(error))
+            is_out_of_memory = self._engine.is_out_of_memory(error)
+            if len(batch) == 1 and (is_last_try or is_out_of_memory):
+                self._fail(batch[0].job, error)
                 return
             log.warning("a batch of %d failed (%s); trying its parts", len(batch), error)
-            half = len(batch) // 2 if self._engine.is_out_of_memory(error) else 1
+            half = len(batch) // 2 if is_out_of_memory else 1
             for start in range(0, len(batch), half):
-                self._run_batch(batch[start : start + half])
+                self._run_batch(batch[start : start + half], is_last_try=not is_out_of_memory)
             return
         infer_ms = 1e3 * (time.monotonic() - begun)
         for staged, output in zip(batch, outputs, strict=True):
@@ -201,7 +218,7 @@ class Worker:
         if self._is_over(job):
             return
         try:
-            minimum, maximum = self._results.write(staged.network, output, job)
+            minimum, maximum = self._try_twice(lambda: self._results.write(staged.network, output, job))
         except BaseException as error:
             self._fail(job, error)
             return
@@ -252,10 +269,27 @@ class Worker:
             log.critical("the device is unusable until this worker is replaced", exc_info=error)
             os._exit(EXIT_POISONED)
 
-    def _fail(self, job: jobs.Stage, error: BaseException, *, retryable: bool = False) -> None:
+    def _try_twice(self, step: Callable[[], Result]) -> Result:
+        """Do a step of one request's work again after an error that says nothing of the request."""
+        try:
+            return step()
+        except DepthwireError:
+            raise
+        except BaseException as error:
+            self._exit_if_poisoned(error)
+            if self._engine.is_out_of_memory(error):
+                raise
+            log.warning("a step of one request failed (%s); trying it once more", error)
+            return step()
+
+    def _fail(self, job: jobs.Stage, error: BaseException) -> None:
         self._exit_if_poisoned(error)
+        retryable = False
         if isinstance(error, DepthwireError):
             code, message = error.code, error.message
+        elif self._engine.is_out_of_memory(error):  # which passes, unlike what else fails twice
+            log.error("ticket %d failed: out of memory (%s)", job.ticket, error)
+            code, message, retryable = InternalError.code, "the daemon has no memory left for this image now", True
         else:  # its text may hold paths or pixels: it is for the log, not for a stranger
             log.error("ticket %d failed", job.ticket, exc_info=error)
             code, message = InternalError.code, "the daemon failed on this image; its log says why"

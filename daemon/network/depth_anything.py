@@ -25,6 +25,8 @@ DEPTH_CHANNELS = 32
 MAX_CACHED_POSITIONS = 8
 """Position embeddings kept, one per input shape: 18 MB each at 1722×518 for vitl."""
 
+_MAX_REASON_CHARACTERS = 300
+
 
 class WrongCheckpoint(ValueError):
     """A checkpoint file cannot be read, or holds the weights of another network. The text names the file."""
@@ -384,11 +386,26 @@ def load_state(model: nn.Module, path: Path) -> None:
     """
     try:
         state = _read_tensors(path)
+    except OSError as error:
+        raise WrongCheckpoint(
+            f"cannot load checkpoint {path}: it cannot be read ({error.strerror or error}); see to its permissions and "
+            "its disk"
+        ) from error
+    except Exception as error:
+        # torch and safetensors raise a dozen different types, and torch advises to run what code the file may hold.
+        raise WrongCheckpoint(
+            f"cannot load checkpoint {path}: it is damaged, cut off or no file of weights ({path.stat().st_size} "
+            f"bytes, {type(error).__name__}); replace it, or delete it to have an official one downloaded again"
+        ) from error
+    try:
         # Assigned, not copied: the model may stand on the "meta" device, and no second copy of the weights is made.
         model.load_state_dict({name: value.float() for name, value in state.items()}, strict=True, assign=True)
     except Exception as error:
-        # torch and safetensors raise a dozen different types for a damaged or a foreign file.
-        raise WrongCheckpoint(f"cannot load checkpoint {path}: {error}") from error
+        reason = " ".join(str(error).split())[:_MAX_REASON_CHARACTERS]  # torch names every one of hundreds of tensors
+        raise WrongCheckpoint(
+            f"cannot load checkpoint {path}: its weights are not this network's ({reason}); put the file there that "
+            "its name says"
+        ) from error
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

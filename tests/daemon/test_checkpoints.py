@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ import pytest
 from depthwire.daemon import checkpoints
 from depthwire.daemon.catalogue import CATALOGUE, Checkpoint, ModelKey, lookup
 from depthwire.daemon.checkpoints import CheckpointCorrupt, CheckpointNotFound, default_model, find_on_disk, resolve
+from tests.hub import StandInHub, serve_hub
 
 CONTENT = os.urandom(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -29,65 +29,11 @@ CHECKPOINT = replace(lookup("vits", "hypersim"), sha256=SHA256, size_bytes=len(C
 VKITTI = lookup("vits", "vkitti")
 
 
-class StandInHub(ThreadingHTTPServer):
-    """As much of the hub as the client asks for: HEAD with commit, checksum and size, then GET."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.content = CONTENT
-        self.declared_size = len(CONTENT)
-        self.missing = False
-        self.requests: list[str] = []
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: StandInHub
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
-
-    def do_GET(self) -> None:
-        self._answer(with_body=True)
-
-    def _answer(self, with_body: bool) -> None:
-        self.server.requests.append(f"{self.command} {self.path}")
-        expected = f"/{CHECKPOINT.hub_repository}/resolve/{CHECKPOINT.revision}/{CHECKPOINT.file_name}"
-        if self.server.missing or self.path != expected:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "EntryNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        content = self.server.content
-        self.send_response(200)
-        self.send_header("X-Repo-Commit", CHECKPOINT.revision)
-        self.send_header("X-Linked-Etag", f'"{SHA256}"')
-        self.send_header("X-Linked-Size", str(self.server.declared_size))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if with_body:
-            self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
-    with StandInHub() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    with serve_hub(StandInHub(CONTENT, CHECKPOINT)) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)

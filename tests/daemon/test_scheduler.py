@@ -191,6 +191,20 @@ def test_a_stream_keeps_its_place_in_the_row_when_its_frame_is_replaced(
     assert run_all(scheduler)[0] is newer
 
 
+def test_a_stream_keeps_its_place_also_when_its_frame_is_with_a_worker_already(
+    scheduler: Scheduler, make_pending: MakePending
+) -> None:
+    staged = make_pending(b"robot", stream="left")
+    admit(scheduler, staged)
+    run_all(scheduler)
+    admit(scheduler, *[make_pending(f"other {number}".encode()) for number in range(5)])
+    newer = make_pending(b"robot", stream="left")
+    assert scheduler.admit(newer) is staged
+    scheduler.close(staged)
+    assert newer.place == staged.place
+    assert run_all(scheduler)[0] is newer
+
+
 def test_a_waiting_request_that_is_closed_never_runs(scheduler: Scheduler, make_pending: MakePending) -> None:
     sent = [make_pending(client) for client in (b"a", b"b") for _ in range(4)]
     admit(scheduler, *sent)

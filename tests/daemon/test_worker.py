@@ -381,10 +381,12 @@ def test_a_terminal_s_interrupt_reaches_the_front_alone(own: Bench) -> None:
     assert os.getsid(own.link.pid) != os.getsid(0)
 
 
-def staged(ticket: int, network: object, width: int = 518) -> Staged:
+def staged(ticket: int, network: object, width: int = 518, place: int = 0) -> Staged:
     checkpoint = catalogue.lookup(*MODEL)
+    model = (checkpoint.encoder, checkpoint.dataset, 518, width)
     job = jobs.Stage(
-        ticket, checkpoint.encoder, checkpoint.dataset, 518, width, 0, 0, "png", 8, 8, 0, -1, 1.0, 1.0, 1.0, 0, 0, 1.0
+        *(ticket, *model, 0, 0, "png", 8, 8, 0, -1, 1.0, 1.0, 1.0, 0, 0, 1.0),
+        place=place or ticket,
     )
     network_: Any = network
     return Staged(job, network_, None, 0.0)
@@ -399,3 +401,9 @@ def test_a_batch_is_the_oldest_input_and_those_that_fit_beside_it() -> None:
     assert [s.job.ticket for s in take_batch(ready, 3)] == [3]
     assert [s.job.ticket for s in take_batch(ready, 3)] == [6]
     assert ready == []
+
+
+def test_what_took_another_one_s_place_runs_when_that_would_have_run() -> None:
+    network = object()
+    ready = [staged(2, network), staged(3, network), staged(4, network, place=1)]
+    assert [s.job.ticket for s in take_batch(ready, 2)] == [4, 2]

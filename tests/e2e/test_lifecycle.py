@@ -60,15 +60,6 @@ def test_a_killed_worker_is_replaced_and_every_request_is_answered_right(start_d
     assert info["status"] == "ok"
 
 
-def test_a_stopped_worker_is_noticed_and_replaced(start_daemon: DaemonFactory) -> None:
-    daemon = start_daemon("--engine", "null", "--silence-timeout-s", "1")
-    with DepthClient(daemon.endpoint, timeout=60) as client:
-        client.metric_depth(IMAGE)
-        os.kill(daemon.worker_pid, signal.SIGSTOP)
-        assert client.metric_depth(IMAGE).depth.shape == (72, 96)
-        assert client.health()["workers"][0]["restarts"] == 1
-
-
 def test_a_request_that_ends_two_workers_is_given_up_and_its_neighbours_are_served(
     start_daemon: DaemonFactory,
 ) -> None:
@@ -91,33 +82,6 @@ def test_a_request_that_ends_two_workers_is_given_up_and_its_neighbours_are_serv
     assert outcome is None or (isinstance(outcome, DepthwireError) and outcome.code == "INTERNAL")
     for depth in served:
         np.testing.assert_allclose(depth, expected, atol=1e-5 * float(np.ptp(expected)))
-
-
-def test_a_killed_daemon_comes_back_and_a_retrying_client_gets_every_answer(start_daemon: DaemonFactory) -> None:
-    daemon = start_daemon("--engine", "null")
-    answers: dict[int, Any] = {}
-
-    def ask(number: int) -> None:
-        with DepthClient(daemon.endpoint, timeout=60, retries=20) as client:
-            for n in range(60):
-                tag = 1000 * number + n
-                width = 64 + 2 * (tag % 50)
-                reply = client.metric_depth(jpeg(width, 48), meta={"tag": tag})
-                assert tag not in answers
-                answers[tag] = (reply.meta, reply.depth.shape == (48, width))
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for _ in range(3):
-        time.sleep(0.3)
-        daemon.kill()
-        daemon.start(wait=False)
-        daemon.wait_ready()
-    for thread in threads:
-        thread.join(90)
-    assert len(answers) == 4 * 60
-    assert all(meta == {"tag": tag} and right for tag, (meta, right) in answers.items())
 
 
 def test_a_dead_front_takes_its_worker_with_it(start_daemon: DaemonFactory) -> None:

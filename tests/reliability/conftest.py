@@ -23,6 +23,11 @@ INJECTION = Path(__file__).parent / "injection"
 Count = Callable[[int, int], int]
 
 
+def injected() -> dict[str, str]:
+    """The environment in which a daemon heeds the variables of injection/sitecustomize.py."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(INJECTION), os.environ.get("PYTHONPATH"))))}
+
+
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Count:
     """`count(fast, soak)`: how often to do it in this run."""
@@ -48,13 +53,18 @@ class Faults:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def order(self, name: str) -> None:
-        """The next batch has this fault."""
-        (self._folder / name).touch()
+    def order(self, name: str, least: int = 1) -> None:
+        """The next batch of at least so many requests has this fault."""
+        (self._folder / f"{name}.new").write_text(str(least))
+        (self._folder / f"{name}.new").rename(self._folder / name)  # whole from the first moment
 
     def is_taken(self, name: str) -> bool:
         """Whether the fault has happened."""
         return not (self._folder / name).exists()
+
+    def hit(self, name: str) -> int:
+        """How many requests were in the batch that the fault hit last."""
+        return int((self._folder / f"{name}.hit").read_text())
 
 
 @pytest.fixture
@@ -72,8 +82,7 @@ def faulty_daemon(start_daemon: DaemonFactory, faults: Faults, tmp_path: Path) -
     """
 
     def start(*arguments: str, environment: dict[str, str] | None = None, **keywords: Any) -> Daemon:
-        path = os.pathsep.join(filter(None, (str(INJECTION), os.environ.get("PYTHONPATH"))))
-        injected = {"PYTHONPATH": path, "DEPTHWIRE_TEST_FAULTS": str(tmp_path / "faults"), **(environment or {})}
-        return start_daemon("--engine", "null", *arguments, environment=injected, **keywords)
+        own = {**injected(), "DEPTHWIRE_TEST_FAULTS": str(tmp_path / "faults")}
+        return start_daemon("--engine", "null", *arguments, environment={**own, **(environment or {})}, **keywords)
 
     return start

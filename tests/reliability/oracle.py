@@ -10,6 +10,7 @@ import itertools
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -47,13 +48,15 @@ class Oracle:
     timeout_s: float = 30.0
     width: int = 64
     height: int = 48
+    greys: Sequence[int] = GREYS
+    """What it asks about, in turn. Oracles with greys of their own also notice each other's answers."""
     answers: list[Answer] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     """What came back as a result and was not the right one. Must stay empty whatever happens."""
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
-        self._pictures = [(grey, grey_jpeg(self.width, self.height, grey)) for grey in GREYS]
+        self._pictures = [(grey, grey_jpeg(self.width, self.height, grey)) for grey in self.greys]
         self._thread = threading.Thread(target=self._run, name="oracle", daemon=True)
 
     def __enter__(self) -> Oracle:

@@ -20,8 +20,8 @@ from tests.reliability.capacity import grey_load
 from tests.reliability.conftest import Count
 from tests.reliability.oracle import grey_jpeg
 
-PICTURE_MS = 5
-CAPACITY = 1000 // PICTURE_MS
+PICTURE_S = 0.02
+CAPACITY = round(1 / PICTURE_S)
 OTHERS = 31
 SEND_QUEUE = 32
 WIDTH, HEIGHT = 320, 240
@@ -78,7 +78,7 @@ def test_one_client_that_never_reads_neither_slows_the_others_nor_takes_memory(
     faulty_daemon: DaemonFactory, count: Count, figures: dict[str, Any]
 ) -> None:
     arguments = ["--max-batch", "4", "--send-queue", str(SEND_QUEUE)]
-    daemon = faulty_daemon(*arguments, environment={"DEPTHWIRE_TEST_PICTURE_MS": str(PICTURE_MS)})
+    daemon = faulty_daemon(*arguments, environment={"DEPTHWIRE_TEST_SERVICE_S": str(PICTURE_S)})
     pairs, seconds = count(1, 6), count(2, 8)
     with one_more_client(daemon.endpoint, reads=True):
         others_p99_ms(daemon, 1, seed=99)

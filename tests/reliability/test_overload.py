@@ -18,8 +18,8 @@ from tests.reliability.capacity import answers_by_client, grey_load
 from tests.reliability.conftest import Count
 from tests.reliability.oracle import Answer, Oracle, grey_jpeg
 
-PICTURE_MS = 20
-CAPACITY = 1000 // PICTURE_MS
+PICTURE_S = 0.02
+CAPACITY = round(1 / PICTURE_S)
 MAX_BATCH = 4
 FLOOD = 10 * CAPACITY
 CLIENTS = 8
@@ -33,7 +33,7 @@ def limited_daemon(faulty_daemon: DaemonFactory) -> Callable[..., Daemon]:
     """A daemon that answers `CAPACITY` pictures a second."""
 
     def start(*arguments: str) -> Daemon:
-        environment = {"DEPTHWIRE_TEST_PICTURE_MS": str(PICTURE_MS)}
+        environment = {"DEPTHWIRE_TEST_SERVICE_S": str(PICTURE_S)}
         return faulty_daemon("--max-batch", str(MAX_BATCH), *arguments, environment=environment)
 
     return start
@@ -152,7 +152,7 @@ def test_polite_clients_get_their_share_beside_one_that_floods(
 
 def test_one_client_may_not_have_too_many_streams_or_models_in_flight(faulty_daemon: DaemonFactory) -> None:
     limits = ["--max-streams-per-client", "1", "--max-models-per-client", "1"]
-    daemon = faulty_daemon(*limits, environment={"DEPTHWIRE_TEST_PICTURE_MS": "300"})
+    daemon = faulty_daemon(*limits, environment={"DEPTHWIRE_TEST_SERVICE_S": "0.3"})
     picture = grey_jpeg(64, 48, 100)
     cases: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         ({"stream": "left"}, {"stream": "right"}, "stream", "1 streams"),

@@ -15,8 +15,11 @@ from tests.e2e.conftest import DaemonFactory
 from tests.reliability.conftest import Count
 from tests.reliability.oracle import grey_jpeg
 
-PICTURE_MS = 40
-BLOCKERS, EACH = 12, 5
+PICTURE_S = 0.15
+MAX_BATCH = 2
+BLOCKERS, EACH = 3 * MAX_BATCH, 5
+"""What a worker holds at a time: whatever comes after them starts only when they are done."""
+
 BLOCKER, GOOD, EXPIRED, CANCELLED, SUPERSEDED, NEWEST, GONE = GREYS = range(10, 80, 10)
 PICTURES = {grey: grey_jpeg(64, 48, grey) for grey in GREYS}
 LIMIT_MS = 60_000
@@ -66,10 +69,10 @@ def one_round(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> Counter
     gone.ping()
     for _ in range(BLOCKERS):
         client.ask(BLOCKER)
-    time.sleep(PICTURE_MS / 2e3)
+    time.sleep(PICTURE_S / 2)
     cancelled = []
     for _ in range(EACH):
-        client.ask(EXPIRED, timeout_ms=PICTURE_MS * BLOCKERS / 4)
+        client.ask(EXPIRED, timeout_ms=1.5e3 * PICTURE_S)
         cancelled.append(client.ask(CANCELLED))
         client.ask(SUPERSEDED, stream="left")
         client.ask(GOOD)
@@ -87,9 +90,9 @@ def one_round(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> Counter
 def test_expired_cancelled_superseded_and_abandoned_requests_never_reach_the_engine(
     faulty_daemon: DaemonFactory, tmp_path: Path, count: Count, figures: dict[str, Any]
 ) -> None:
-    seen_path, rounds = tmp_path / "seen", count(4, 150)
-    environment = {"DEPTHWIRE_TEST_PICTURE_MS": str(PICTURE_MS), "DEPTHWIRE_TEST_SEEN": str(seen_path)}
-    daemon = faulty_daemon("--max-batch", "2", environment=environment)
+    seen_path, rounds = tmp_path / "seen", count(3, 80)
+    environment = {"DEPTHWIRE_TEST_SERVICE_S": str(PICTURE_S), "DEPTHWIRE_TEST_SEEN": str(seen_path)}
+    daemon = faulty_daemon("--max-batch", str(MAX_BATCH), environment=environment)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     codes = sum((one_round(context, daemon.endpoint) for _ in range(rounds)), Counter())
     context.term()
