@@ -37,6 +37,8 @@ _GOOD: list[dict[str, Any]] = [
     {"op": "rel_depth", "image": BUFFER, "meta": {"stamp": 1.5, "frame_id": "front", "list": [1, {"a": b"b"}]}},
     {"op": "pc", "image": BUFFER, "camera_intrinsics": CAMERA, "max_depth": 20.0, "stream": "front", "timeout_ms": 5e3},
     {"op": "metric_depth", "image": BUFFER, "encoder": "vits", "dataset": "hypersim", "model_input_size": 182},
+    {"op": "pc", "image": BUFFER, "camera_intrinsics": CAMERA, "range": [0.5, 8.0], "organized": True, "colors": True},
+    {"op": "metric_depth", "image": BUFFER, "stride": 3, "edge_filter": 0.1, "depth_format": "uint16_mm"},
 ]
 
 _ODD_VALUES: list[Any] = [
@@ -46,11 +48,13 @@ _ODD_VALUES: list[Any] = [
     b"", b"\0", b"\xff\xd8\xff", b"a" * 600, [], [[]], [[[[[[[[[[]]]]]]]]]], {}, {"a": {"a": {"a": {}}}}, [0] * 4097,
     BUFFER, msgpack.ExtType(1, b""), msgpack.ExtType(1, b"\0\0"), msgpack.ExtType(1, b"\xff"),
     msgpack.ExtType(2, b"\0"), msgpack.Timestamp(5), msgpack.ExtType(1, b"\1"),
+    [0.5, 8.0], [8.0, 0.5], [0, 1e9], "float16", "uint16_mm", 64, 65, 10.0,
     {b"nd": True}, {1: 2}, {None: 0}, {"__class__": "os.system"},
 ]  # fmt: skip
 _FIELDS = [
     "v", "id", "op", "image", "camera_intrinsics", "max_depth", "encoder", "dataset", "model_input_size", "timeout_ms",
-    "stream", "meta", "target", "ok", "error", "nd", "", "image2",
+    "stream", "meta", "target",
+    "range", "edge_filter", "stride", "organized", "colors", "depth_format", "ok", "error", "nd", "", "image2",
 ]  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def answer_of(message: Frames, sent: list[Frames]) -> tuple[Reply, Frames]:
     """A reply, and the envelope in front of it, which is that of one of the messages that were sent."""
     for length in sorted({envelope_length(frames) for frames in sent}):
         envelope, body = message[:length], message[length:]
-        if body and body[0][:1] in (b"\x84", b"\x85", b"\x86", b"\x87", b"\x88", b"\x89", b"\x8a", b"\x8b", b"\xde"):
+        if body and (b"\x84" <= body[0][:1] <= b"\x8f" or body[0][:1] == b"\xde"):  # a map of 4 fields or more
             try:
                 return parse_reply(body), envelope
             except Exception:
