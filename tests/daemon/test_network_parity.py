@@ -155,8 +155,8 @@ def our_depth(model: DepthAnythingV2, path: Path, size: int, max_depth: float) -
     return upsample(depth * max_depth if model.metric else depth, height, width, np.empty((height, width), np.float32))
 
 
-# Encoder, metric head or relative, picture, input size. vitb takes four times as long as vits; "strip" has a network input
-# as wide as 1242x375 has at 518, at a price that both can pay.
+# Encoder, metric head or relative, picture, input size. vitb takes four times as long as vits; "strip" has a network
+# input as wide as 1242x375 has at 518, at a price that both can pay.
 CASES = {
     "vits-metric-square": ("vits", True, "518x518", 518),
     "vits-metric-portrait": ("vits", True, "480x640", 518),
