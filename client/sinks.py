@@ -84,8 +84,8 @@ class Bag:
         header = self._bag.types.header(meta["stamp"], meta["frame_id"])
         prepared = Prepared(Wanted(), header, b"", item.result.intrinsics)
         topic = ImageTopic(meta["topic"], None)
-        for name, message in self._conversion.messages(prepared, item.result).items():
-            self._bag.write(topic.output(name), OUTPUTS[name], meta["time"], message)
+        made = self._conversion.messages(prepared, item.result)
+        self._bag.write(meta["time"], {(topic.output(name), OUTPUTS[name]): made[name] for name in made})
         return {"files": {"bag": str(self._path)}}
 
     def close(self) -> None:

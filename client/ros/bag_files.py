@@ -114,7 +114,7 @@ class NewBag:
     """A bag that is written as its messages come: ROS 1 where the path ends in .bag, else ROS 2 as MCAP.
 
     It is begun with the first message, so that a run without one leaves nothing behind. All is written in a thread of
-    its own, as Ctrl-C comes to the main one: no message is written by half.
+    its own, as Ctrl-C comes to the main one: nothing is written by half.
     Raises BagError where the path is there already, cannot be written, or rosbags is missing.
     """
 
@@ -128,9 +128,9 @@ class NewBag:
         self._writer = _writer(path, self.types.is_ros2, is_mcap=True)
         self._thread = ThreadPoolExecutor(1, "depthwire bag")
 
-    def write(self, topic: str, kind: str, time: int, message: Any) -> None:
-        """Write a message of the type `kind` at a time in nanoseconds."""
-        self._do(self._write, topic, kind, time, message)
+    def write(self, time: int, messages: Mapping[tuple[str, str], Any]) -> None:
+        """Write messages, by topic and type, that belong together, at a time in nanoseconds."""
+        self._do(self._write, time, messages)
 
     def close(self) -> None:
         """Make the bag whole."""
@@ -143,12 +143,13 @@ class NewBag:
         if self._connections:
             self._writer.close()
 
-    def _write(self, topic: str, kind: str, time: int, message: Any) -> None:
+    def _write(self, time: int, messages: Mapping[tuple[str, str], Any]) -> None:
         if not self._connections:
             self._writer.open()
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self.types.store)
-        self._writer.write(self._connections[topic], time, self.types.serialize(message, kind))
+        for (topic, kind), message in messages.items():
+            if topic not in self._connections:
+                self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self.types.store)
+            self._writer.write(self._connections[topic], time, self.types.serialize(message, kind))
 
     def _do(self, work: Callable[..., None], *arguments: Any) -> None:
         try:

@@ -155,8 +155,8 @@ def test_interrupted_it_leaves_a_bag_that_can_be_read(name: str, starter: Daemon
     assert process.returncode == Exit.INTERRUPTED
     assert all(line["ok"] for line in told)
     made = written(output, "/front/image_raw", ROS1 if output.suffix else ROS2)
-    counts = {len(messages) for messages in made.values()}
-    assert counts <= {len(told), len(told) + 1}  # the last frame was written and not told
+    (count,) = {len(messages) for messages in made.values()}
+    assert count - len(told) in (0, 1)  # the last frame may be written and not told
     assert 5 <= len(told) < 60
     z = made["depth"][-1][1].data.view("<f4")
     np.testing.assert_array_equal(xyz(made["points"][-1][1])[..., 2].ravel(), z)
