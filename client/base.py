@@ -198,6 +198,8 @@ class ClientBase:
             options = {**options, "stream": f"stream {next(self._streams)}"}
 
         def send(frame: Frame, receiver: Receiver) -> Call:
+            if frame.error is not None:
+                raise frame.error
             call = self._draft(op, receiver, frame.intrinsics or intrinsics, timeout, {**options, "meta": frame.meta})
             self._load(call, frame.image)
             self._connection.submit(call)

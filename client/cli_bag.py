@@ -24,8 +24,9 @@ from depthwire.client.cli_session import (
     print_json,
     say,
 )
-from depthwire.client.ros.bag import BagConversion, BagPlan, Frame, label_of
+from depthwire.client.ros.bag import BagConversion, BagPlan, Frame
 from depthwire.client.ros.bag_files import open_bag
+from depthwire.client.ros.bag_images import label_of
 from depthwire.client.ros.conversion import Wanted
 from depthwire.client.ros.errors import MessageError
 from depthwire.client.ros.messages import DEPTH_ENCODINGS
@@ -152,7 +153,7 @@ def _take(conversion: BagConversion, frame: Frame, outcome: tuple[Sent, Any] | E
 
 def _report(conversion: BagConversion, plan: BagPlan, as_json: bool) -> Exit:
     """Say what came of it. Failures of earlier runs are told again, as this one did not."""
-    skipped = conversion.failures
+    skipped = [label_of(topic, time) for topic, time, _ in conversion.failures]
     outputs = list(conversion.outputs)
     done = conversion.answered - len(skipped)
     if as_json:
@@ -162,12 +163,12 @@ def _report(conversion: BagConversion, plan: BagPlan, as_json: bool) -> Exit:
                 "ok": not skipped,
                 "output": str(plan.output),
                 "images": done,
-                "skipped": [label_of(key) for key in skipped],
+                "skipped": skipped,
                 "topics": outputs,
             }
         )
     else:
         click.echo(f"{plan.source}: {done} images → {', '.join(outputs)} in {plan.output}")
         if skipped:
-            say(f"{len(skipped)} of {conversion.answered} images skipped: {', '.join(map(label_of, skipped))}")
+            say(f"{len(skipped)} of {conversion.answered} images skipped: {', '.join(skipped)}")
     return Exit.FAILED if skipped else Exit.DONE

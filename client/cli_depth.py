@@ -124,7 +124,7 @@ def depth(
     metavar="DEGREES",
     help=f"Horizontal field of view to assume without --intrinsics.  [default: {DEFAULT_FOV_DEG:g}]",
 )
-@click.option("--colours/--no-colours", default=True, help="Give the points the image's colours (needs Pillow).")
+@click.option("--colours/--no-colours", default=True, help="Give the points the image's colours.")
 @shape_options
 @click.pass_obj
 def pc(
@@ -149,13 +149,13 @@ def pc(
     """
     if intrinsics is not None and fov is not None:
         raise click.UsageError("give --intrinsics or --fov, not both")
-    options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride}
+    options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride, "colors": colours}
     settings = model_settings(**model)
     sources = sources_of(images)
     camera = camera_of(intrinsics) if intrinsics is not None else None
     assumed_fov = fov or DEFAULT_FOV_DEG
-    if colours or camera is None:
-        need_pillow(", or give --intrinsics and --no-colours")
+    if camera is None:
+        need_pillow(", or give --intrinsics")
     to_folder = output.is_dir() or output.suffix.lower() != ".ply"
     if not to_folder and len(sources) > 1:
         raise click.UsageError(f"{output} is one file and there are {len(sources)} images: give a folder with -o")
@@ -172,9 +172,7 @@ def pc(
 
     def save(sent: Sent, result: PointCloud) -> dict[str, Any]:
         file = output / f"{sent.source.name}.ply" if to_folder else output
-        count = write_ply(
-            file, result.points, rgb_of(sent.data)[:: stride or 1, :: stride or 1].reshape(-1, 3) if colours else None
-        )
+        count = write_ply(file, result.points, result.colors)
         used: CameraIntrinsics = sent.extra
         return {
             "text": f"{count} points, {result.min:.2f} … {result.max:.2f} m → {file}",
@@ -269,24 +267,14 @@ def camera_of(path: Path) -> CameraIntrinsics:
         raise click.BadParameter(fault_of(error).message, param_hint="--intrinsics") from None
 
 
-def _opened(data: bytes) -> Any:
-    """The image in encoded bytes, its pixels not decoded yet. Raises BadImageError."""
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of the stored pixels, of which none is decoded. Raises BadImageError."""
     image_module = pictures.pillow().Image
     try:
-        return image_module.open(io.BytesIO(data))
+        width, height = image_module.open(io.BytesIO(data)).size
     except (OSError, ValueError, image_module.DecompressionBombError) as error:
         raise BadImageError(f"not a picture that can be read: {error}", field="image") from None
-
-
-def size_of(data: bytes) -> tuple[int, int]:
-    """Width and height of the stored pixels. Raises BadImageError."""
-    width, height = _opened(data).size
     return width, height
-
-
-def rgb_of(data: bytes) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 red, green, blue of the stored pixels. Raises BadImageError."""
-    return np.asarray(_opened(data).convert("RGB"), np.uint8)
 
 
 def _listed(files: dict[str, Path]) -> str:

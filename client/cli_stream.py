@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 import numpy as np
@@ -36,8 +36,8 @@ from depthwire.client.cli_session import (
     print_json,
     say,
 )
-from depthwire.client.sinks import CloudFolder, DepthFolder, Sink
-from depthwire.client.sources import DEFAULT_VIDEO_FPS, FrameSource, open_source, paced
+from depthwire.client.sinks import Bag, CloudFolder, DepthFolder, Sink, is_bag
+from depthwire.client.sources import Cameras, Choice, FrameSource, open_source, paced
 from depthwire.client.stream_items import Frame, Policy, StreamItem
 from depthwire.client.streams import DepthStream
 from depthwire.client.viewer import DEFAULT_PORT, Viewer
@@ -74,7 +74,7 @@ def stream_options(command: Command) -> Command:
             "--fps",
             type=click.FloatRange(0, 1000, min_open=True),
             metavar="N",
-            help="Play a video or folder at N frames a second.  [default: a video's own with latest, else at once]",
+            help="Play a recording at N frames a second.  [default: its own pace with latest, else at once]",
         ),
         click.option("--frames", type=click.IntRange(1), metavar="N", help="End after N frames of the source."),
         click.option("--in-flight", type=click.IntRange(1, 64), help="Most requests under way at a time."),
@@ -82,7 +82,7 @@ def stream_options(command: Command) -> Command:
             "--intrinsics",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             metavar="YAML",
-            help="Camera calibration, for clouds: camera_matrix, width, height; ROS's form too.",
+            help="Camera calibration, for clouds: camera_matrix, width, height; ROS's form too. Goes before a bag's.",
         ),
         click.option(
             "--fov",
@@ -90,6 +90,8 @@ def stream_options(command: Command) -> Command:
             metavar="DEGREES",
             help=f"Horizontal field of view to assume without --intrinsics.  [default: {DEFAULT_FOV_DEG:g}]",
         ),
+        click.option("--topic", metavar="TOPIC", help="A bag's image topic, where it has several."),
+        click.option("--camera-info", metavar="TOPIC", help="A bag's CameraInfo; else camera_info beside the image."),
         click.option(
             "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="The view's."
         ),
@@ -102,10 +104,16 @@ def stream_options(command: Command) -> Command:
 
 @click.command(epilog=EXIT_CODES)
 @stream_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write files into this folder.")
-@click.option("--cloud", is_flag=True, help="Point clouds (PLY) instead of depth files.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR|BAG",
+    help="Write files into this folder; or a ROS 1 bag, NAME.bag; or, with --format bag, a ROS 2 bag (MCAP).",
+)
+@click.option("--cloud", is_flag=True, help="Point clouds: PLY instead of depth files, or beside depth in a bag.")
 @click.option("--relative", is_flag=True, help="Relative depth, without unit.")
-@click.option("--format", "formats", metavar="LIST", help="As of `depthwire depth`: png16, npy, picture.")
+@click.option("--format", "formats", metavar="LIST", help="As of `depthwire depth`: png16, npy, picture; or bag.")
 @click.option("--view", "viewing", is_flag=True, help="Show image, depth and cloud live in a browser.")
 @click.pass_obj
 def stream(
@@ -120,7 +128,7 @@ def stream(
     port: int,
     **options: Any,
 ) -> int:
-    """Depth of what moves: a camera's number, a video, a folder of pictures, a network stream's URL.
+    """Depth of what moves: a camera's number, a video, a folder of pictures, a network stream's URL, a ROS bag.
 
     A line says how many results a second come, how old they are when they come, and how many frames were dropped for
     newer ones. Ctrl-C ends it.
@@ -128,14 +136,12 @@ def stream(
     if relative and (cloud or viewing):
         raise click.UsageError("relative depth has no unit, and so no cloud: leave --relative out")
     sinks: list[Callable[[], Sink]] = []
-    wanted = formats_of(formats, relative)
-    if output is not None and cloud:
-        need_pillow()
-        sinks.append(lambda: CloudFolder(output, colours=True))
-    elif output is not None:
-        if wanted & {"png16", "picture"}:
-            need_pillow()
-        sinks.append(lambda: DepthFolder(output, wanted, relative))
+    if is_bag(output, formats):
+        if relative:
+            raise click.UsageError("depth in a bag is metres: leave --relative out")
+        sinks.append(lambda: Bag(cast(Path, output)))
+    else:
+        sinks += _folder(output, cloud, formats_of(formats, relative), relative)
     if viewing:
         need_pillow()
         sinks.append(lambda: _viewer(port))
@@ -155,6 +161,16 @@ def view(session: Session, /, word: str, port: int, **options: Any) -> int:
     return _run(session, word, "pc", [lambda: _viewer(port)], stays=True, **options)
 
 
+def _folder(output: Path | None, cloud: bool, formats: set[str], relative: bool) -> list[Callable[[], Sink]]:
+    if output is None:
+        return []
+    if cloud:
+        return [lambda: CloudFolder(output)]
+    if formats & {"png16", "picture"}:
+        need_pillow()
+    return [lambda: DepthFolder(output, formats, relative)]
+
+
 def _run(
     session: Session,
     word: str,
@@ -168,28 +184,35 @@ def _run(
     in_flight: int | None,
     intrinsics: Path | None,
     fov: float | None,
+    topic: str | None,
+    camera_info: str | None,
     as_json: bool,
     **model: Any,
 ) -> int:
     if intrinsics is not None and fov is not None:
         raise click.UsageError("give --intrinsics or --fov, not both")
+    if camera_info is not None and (intrinsics is not None or fov is not None):
+        raise click.UsageError("give --camera-info, --intrinsics or --fov, not two of them")
     settings = model_settings(**model)
     if op == "rel_depth":
         settings.pop("max_depth")
     camera = camera_of(intrinsics) if intrinsics is not None else None
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(contextlib.closing(open_source(word)))
+        own: Cameras = "needed" if op == "pc" else "welcome"
+        choice = Choice(topic, camera_info, own if intrinsics is None and fov is None else "ignored")
+        source = stack.enter_context(contextlib.closing(open_source(word, choice)))
         opened = [stack.enter_context(contextlib.closing(sink())) for sink in sinks]
         timeout_s = LIVE_TIMEOUT_S if source.is_live else IMAGE_TIMEOUT_S
         client = stack.enter_context(session.open_client(timeout_s, settings))
         policy = policy or ("latest" if source.is_live else "all")
         given: Iterator[Frame] = itertools.islice(_with_pace(source, policy, fps), frames)
-        if op == "pc" and camera is None:
+        if op == "pc" and camera is None and not source.has_cameras:
             need_pillow(", or give --intrinsics")
             fov = fov or DEFAULT_FOV_DEG
             say(f"no --intrinsics: assuming a camera with a horizontal field of view of {fov:g}° (--fov sets another)")
             given = _with_field_of_view(given, fov)
-        results = stack.enter_context(client.stream(given, op, camera, policy=policy, in_flight=in_flight))
+        shape = {"organized": True, "colors": True} if op == "pc" else {}
+        results = stack.enter_context(client.stream(given, op, camera, policy=policy, in_flight=in_flight, **shape))
         line = LiveLine(source.label, results.counts, quiet=as_json)
         try:
             code = _take_all(results, opened, line, as_json, HOPELESS if source.is_live else HOPELESS_FOR_FILES)
@@ -248,9 +271,9 @@ def _with_pace(source: FrameSource, policy: Policy, fps: float | None) -> Iterat
     """A recording under `latest` plays at its own rate, as it would be a race through it otherwise."""
     if source.is_live:
         return iter(source)
-    if fps is None and policy == "latest":
-        fps = source.fps or DEFAULT_VIDEO_FPS
-    return iter(source) if fps is None else paced(iter(source), fps)
+    if fps is not None:
+        return paced(iter(source), fps)
+    return source.at_own_pace() if policy == "latest" else iter(source)
 
 
 def _with_field_of_view(frames: Iterator[Frame], fov: float) -> Iterator[Frame]:

@@ -21,7 +21,8 @@ class Frame:
 
     `image` is what the client's methods take, `meta` a small map that comes back with the answer. `intrinsics` go
     before the stream's own. `taken` is when the picture was taken, in seconds of `time.monotonic()`; without it, when
-    the iterable handed it over. `name` is what files made of it are called.
+    the iterable handed it over. `name` is what files made of it are called. `error` is why there is no picture, from a
+    source that goes on behind it: the frame's item has it, and nothing is sent.
     """
 
     image: ImageSource = field(repr=False)
@@ -29,6 +30,7 @@ class Frame:
     intrinsics: CameraIntrinsics | None = None
     taken: float | None = None
     name: str | None = None
+    error: Exception | None = None
 
 
 FrameLike: TypeAlias = "Frame | tuple[ImageSource, dict[Any, Any] | None] | ImageSource"

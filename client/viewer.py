@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from depthwire.client.cli_depth import readable_far
 from depthwire.client.cli_session import CommandError, Exit, Fault
 from depthwire.client.pictures import colourise
-from depthwire.client.sinks import rgb_pixels
 from depthwire.client.stream_items import StreamItem
 
 DEFAULT_PORT: Final = 8012
@@ -55,7 +54,7 @@ class Viewer:
         return f"http://{self.host}:{self.port}"
 
     def take(self, item: StreamItem[Any]) -> dict[str, Any]:
-        """Show a PointCloud, or keep it for later where one was shown just now."""
+        """Show a PointCloud with colors, or keep it for later where one was shown just now."""
         self._late = item
         if time.monotonic() - self._shown_at >= MIN_INTERVAL_S:
             self.show_late()
@@ -67,8 +66,8 @@ class Viewer:
         if item is None:
             return
         self._shown_at = time.monotonic()
-        rgb = rgb_pixels(item.frame)
         cloud = item.result
+        rgb = cloud.colors.reshape(*cloud.depth.shape, 3)
         depth_rgb = colourise(cloud.depth, far=readable_far(cloud.depth))
         with self._server.atomic():
             self._show_panels(_small(rgb), _small(depth_rgb))
@@ -109,8 +108,9 @@ class Viewer:
             self._panels[0].image, self._panels[1].image = rgb, depth_rgb
 
     def _show_cloud(self, points: NDArray[np.float32], rgb: NDArray[np.uint8]) -> None:
+        points, colours = points.reshape(-1, 3), rgb.reshape(-1, 3)
         step = max(1, math.ceil(len(points) / MAX_POINTS))
-        points, colours = points[::step], rgb.reshape(-1, 3)[::step]
+        points, colours = points[::step], colours[::step]
         valid = np.isfinite(points).all(axis=1)
         self._cloud = self._server.scene.add_point_cloud(
             "/cloud", points[valid], colours[valid], point_size=1e-3 * self._point_size.value

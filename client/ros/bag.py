@@ -17,22 +17,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from depthwire.client.results import DepthMap
-from depthwire.client.ros.bag_files import OutputTypes, deserialized, messages_in, write_copy
+from depthwire.client.ros.bag_files import OutputTypes, write_copy
+from depthwire.client.ros.bag_images import BagImages, label_of
 from depthwire.client.ros.bag_journal import FrameKey, Journal
-from depthwire.client.ros.bag_topics import CameraInfos, ImageTopic, choose_topics, stamp_ns
-from depthwire.client.ros.camera import camera_intrinsics
+from depthwire.client.ros.bag_topics import ImageTopic
 from depthwire.client.ros.conversion import OUTPUTS, Conversion, Prepared, Wanted
-from depthwire.client.ros.errors import BagError, CameraInfoError, MessageError
-from depthwire.client.ros.images import image_source
+from depthwire.client.ros.errors import BagError, CameraInfoError
 from depthwire.client.ros.messages import MessageBuilder
 from depthwire.protocol import CameraIntrinsics
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
     from typing_extensions import Self
-
-_LOOKED_AT = 5
-"""How many messages of an image topic are looked at for a picture."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +62,7 @@ class Frame:
 
     @property
     def label(self) -> str:
-        return label_of(self.key)
-
-
-def label_of(key: FrameKey) -> str:
-    """A message as a person finds it again: its topic and time in the bag, in seconds."""
-    topic, time, _ = key
-    return f"{topic} at {time // 10**9}.{time % 10**9:09d}"
+        return label_of(*self.key[:2])
 
 
 class BagConversion:
@@ -88,12 +78,9 @@ class BagConversion:
         self._reader, self._plan = reader, plan
         self._types = OutputTypes(reader.is2)
         self._conversion = Conversion(MessageBuilder(self._types.store))
-        kinds = {connection.topic: connection.msgtype for connection in reader.connections}
-        topics = choose_topics(kinds, self._is_picture, plan.topics, plan.info)
-        self.topics = {topic.name: topic for topic in topics}
-        self._infos = {name: self._read_infos(name) for name in {topic.info for topic in topics} if name}
-        for topic in topics:
-            self._check_camera(topic)
+        self._images = BagImages(reader, plan.topics, plan.info)
+        self.topics = self._images.topics
+        self._check_cameras()
         plan.part.mkdir(parents=True, exist_ok=True)
         self._journal = Journal(plan.part / "answers", self._identity())
 
@@ -108,7 +95,7 @@ class BagConversion:
     @property
     def total(self) -> int:
         """How many image messages the bag has on the topics to convert."""
-        return sum(connection.msgcount for connection in self._connections(self.topics))
+        return len(self._images)
 
     @property
     def answered(self) -> int:
@@ -126,7 +113,7 @@ class BagConversion:
 
     def frames(self, known: Callable[[], object]) -> Iterator[Frame]:
         """The image messages without an answer, in the order of time; `known` is called for each of the others."""
-        for connection, time, data in messages_in(self._reader, self._connections(self.topics)):
+        for connection, time, data in self._images:
             key = _key(connection.topic, time, data)
             if key in self._journal:
                 known()
@@ -166,63 +153,24 @@ class BagConversion:
             return []
         key = _key(topic, time, data)
         if key not in self._journal:
-            raise BagError(f"{label_of(key)} has no answer: run the same command again")
+            raise BagError(f"{label_of(topic, time)} has no answer: run the same command again")
         return [(self.topics[topic].output(name), message) for name, message in self._journal.read(key).items()]
 
     def _prepare(self, connection: Any, data: bytes) -> Prepared:
+        message, info = self._images.read(connection, data)
+        camera = self._plan.camera if self._plan.camera is not None else info
         topic = self.topics[connection.topic]
-        message = deserialized(self._reader, connection, data)
-        camera: Any = self._plan.camera
-        if camera is None and topic.info is not None:
-            camera = self._infos[topic.info].at(stamp_ns(message))
         return self._conversion.prepare(self._plan.wanted, message, camera, topic.is_rectified)
 
-    def _connections(self, topics: Iterable[str]) -> list[Any]:
-        wanted = set(topics)
-        return [connection for connection in self._reader.connections if connection.topic in wanted]
-
-    def _is_picture(self, topic: str) -> bool:
-        for count, (connection, _, data) in enumerate(messages_in(self._reader, self._connections([topic]))):
-            if count == _LOOKED_AT:
-                break
-            try:
-                image_source(deserialized(self._reader, connection, data))
-            except MessageError:
-                continue
-            return True
-        return False
-
-    def _read_infos(self, topic: str) -> CameraInfos:
-        def readable() -> Iterator[Any]:
-            for connection, _, data in messages_in(self._reader, self._connections([topic])):
-                try:
-                    yield deserialized(self._reader, connection, data)
-                except MessageError:
-                    continue  # the ones before and after it say the same
-
-        return CameraInfos(readable())
-
-    def _check_camera(self, topic: ImageTopic) -> None:
+    def _check_cameras(self) -> None:
         """Find out before the first request what every image of a topic would meet."""
         if self._plan.camera is not None or not self._plan.wanted.points:
             return
-        infos = list(self._infos[topic.info]) if topic.info is not None else []
-        if not infos:
-            raise CameraInfoError(
-                f"{topic.name}: points need a CameraInfo, and {topic.info or 'there is none beside it'}"
-                f"{' is empty' if topic.info else ''}: name its topic with --camera-info, give --intrinsics, or ask "
-                f"for --no-cloud",
-                field="camera_info",
-            )
-        if self._plan.wanted.rectify:
-            return
-        for info in infos:
-            try:
-                camera_intrinsics(info, rectified=topic.is_rectified)
-            except CameraInfoError as error:
-                raise CameraInfoError(
-                    f"{topic.name}: {error.message} (--rectify), or ask for --no-cloud", field=error.field
-                ) from None
+        for topic in self.topics.values():
+            if not self._images.infos_of(topic):
+                raise _no_camera_info(topic)
+        if not self._plan.wanted.rectify:
+            self._images.check_cameras("(--rectify), or ask for --no-cloud")
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
@@ -236,6 +184,15 @@ class BagConversion:
             "wanted": dataclasses.asdict(self._plan.wanted),
             "request": self._plan.request,
         }
+
+
+def _no_camera_info(topic: ImageTopic) -> CameraInfoError:
+    return CameraInfoError(
+        f"{topic.name}: points need a CameraInfo, and {topic.info or 'there is none beside it'}"
+        f"{' is empty' if topic.info else ''}: name its topic with --camera-info, give --intrinsics, or ask for "
+        f"--no-cloud",
+        field="camera_info",
+    )
 
 
 def _key(topic: str, time: int, data: bytes) -> FrameKey:

@@ -1,17 +1,20 @@
-"""Bags on disk, through rosbags: opened for reading, and written anew as a copy with more topics.
+"""Bags on disk, through rosbags: opened for reading, written as a copy with more topics, or message by message.
 
-Called by `bag`. ROS 1 bags are one file, ROS 2 bags a folder (or its one .mcap or .db3 file).
+Called by `bag` and by the source and sink of `depthwire stream`. ROS 1 bags are one file, ROS 2 bags a folder (or its
+one .mcap or .db3 file).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from depthwire.client.ros.errors import BagError, MessageError
+from depthwire.client.ros.messages import message_type
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -30,14 +33,21 @@ _WRITTEN_VERSION: Literal[8] = 8
 """Of ROS 2 bags: 9, the next one, notes quality of service in another way, which came after Iron."""
 
 
+def need_rosbags() -> None:
+    """Raises BagError, which says what to install, where rosbags is missing."""
+    try:
+        import rosbags.highlevel  # noqa: F401
+    except ImportError:
+        raise BagError("bags need rosbags: pip install 'depthwire[ros]'") from None
+
+
 @contextmanager
 def open_bag(path: Path) -> Iterator[AnyReader]:
     """A reader of the bag. Raises BagError for what is no bag, and while it is read where the file is damaged."""
-    try:
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
-    except ImportError:
-        raise BagError("bags need rosbags: pip install 'depthwire[ros]'") from None
+    need_rosbags()
+    from rosbags.highlevel import AnyReader
+    from rosbags.typesys import Stores, get_typestore
+
     if not path.exists():
         raise BagError(f"{path} does not exist", field="bag")
     try:
@@ -86,11 +96,66 @@ class OutputTypes:
     def __init__(self, is_ros2: bool) -> None:
         from rosbags.typesys import Stores, get_typestore
 
+        self.is_ros2 = is_ros2
         self.store: Typestore = get_typestore(Stores.ROS2_HUMBLE if is_ros2 else Stores.ROS1_NOETIC)
         self._serialize = self.store.serialize_cdr if is_ros2 else self.store.serialize_ros1
 
     def serialize(self, message: Any, kind: str) -> memoryview:
         return memoryview(self._serialize(message, kind)).cast("B")
+
+    def header(self, stamp_ns: int, frame_id: str) -> Any:
+        """A std_msgs/Header."""
+        stamp = message_type(self.store, "builtin_interfaces", "Time")(stamp_ns // 10**9, stamp_ns % 10**9)
+        header = message_type(self.store, "std_msgs", "Header")
+        return header(stamp=stamp, frame_id=frame_id) if self.is_ros2 else header(0, stamp, frame_id)
+
+
+class NewBag:
+    """A bag that is written as its messages come: ROS 1 where the path ends in .bag, else ROS 2 as MCAP.
+
+    It is begun with the first message, so that a run without one leaves nothing behind. All is written in a thread of
+    its own, as Ctrl-C comes to the main one: nothing is written by half.
+    Raises BagError where the path is there already, cannot be written, or rosbags is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        need_rosbags()
+        if path.exists():
+            raise BagError(f"{path} is there already: remove it, or name another output", field="output")
+        self._path = path
+        self.types = OutputTypes(path.suffix != ".bag")
+        self._connections: dict[str, Connection] = {}
+        self._writer = _writer(path, self.types.is_ros2, is_mcap=True)
+        self._thread = ThreadPoolExecutor(1, "depthwire bag")
+
+    def write(self, time: int, messages: Mapping[tuple[str, str], Any]) -> None:
+        """Write messages, by topic and type, that belong together, at a time in nanoseconds."""
+        self._do(self._write, time, messages)
+
+    def close(self) -> None:
+        """Make the bag whole."""
+        try:
+            self._do(self._finish)
+        finally:
+            self._thread.shutdown()
+
+    def _finish(self) -> None:
+        if self._connections:
+            self._writer.close()
+
+    def _write(self, time: int, messages: Mapping[tuple[str, str], Any]) -> None:
+        if not self._connections:
+            self._writer.open()
+        for (topic, kind), message in messages.items():
+            if topic not in self._connections:
+                self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self.types.store)
+            self._writer.write(self._connections[topic], time, self.types.serialize(message, kind))
+
+    def _do(self, work: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._thread.submit(work, *arguments).result()
+        except OSError as error:
+            raise BagError(f"{self._path} cannot be written: {error.strerror or error}", field="output") from None
 
 
 def write_copy(reader: AnyReader, path: Path, types: OutputTypes, outputs: Mapping[str, str], added: Added) -> None:
@@ -99,7 +164,8 @@ def write_copy(reader: AnyReader, path: Path, types: OutputTypes, outputs: Mappi
     `outputs` are the new topics and their types; `added` is asked for each message, and what it gives is written
     at the same time, behind it. The kind of bag is the reader's. Raises BagError, OSError.
     """
-    with _writer(reader, path) as writer:
+    is_mcap = is_ros2_mcap(Path(str(reader.paths[0])))
+    with _writer(path, reader.is2, is_mcap) as writer:
         copies = _copied_connections(reader, writer, types)
         new = {topic: writer.add_connection(topic, kind, typestore=types.store) for topic, kind in outputs.items()}
         for connection, time, data in messages_in(reader):
@@ -116,15 +182,14 @@ def is_ros2_mcap(path: Path) -> bool:
     return path.suffix == ".mcap" or (path.is_dir() and any(path.glob("*.mcap*")))
 
 
-def _writer(reader: AnyReader, path: Path) -> Any:
-    if not reader.is2:
+def _writer(path: Path, is_ros2: bool, is_mcap: bool) -> Any:
+    if not is_ros2:
         from rosbags.rosbag1 import Writer as Writer1
 
         return Writer1(path)
     from rosbags.rosbag2 import StoragePlugin
     from rosbags.rosbag2 import Writer as Writer2
 
-    is_mcap = is_ros2_mcap(Path(str(reader.paths[0])))
     storage = StoragePlugin.MCAP if is_mcap else StoragePlugin.SQLITE3
     return Writer2(path, version=_WRITTEN_VERSION, storage_plugin=storage)
 

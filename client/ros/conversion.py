@@ -94,11 +94,17 @@ class Conversion:
     def submit(self, client: DepthClient, prepared: Prepared, **options: Any) -> DepthFuture[Any]:
         """Ask the daemon. Raises what `client.submit` raises."""
         if prepared.wanted.points and prepared.intrinsics is not None:
+            # Of a picture that is here as pixels the colours are here too, as they were before it was compressed.
+            colors = prepared.wanted.colors and not isinstance(prepared.picture, np.ndarray)
+            options |= {"organized": True, "colors": colors}
             return client.submit("pc", prepared.picture, prepared.intrinsics, **options)
         return client.submit("metric_depth", prepared.picture, **options)
 
     def messages(self, prepared: Prepared, answer: DepthMap) -> dict[str, Any]:
-        """The messages of an answer, all with the image's header. The answer's arrays go into them."""
+        """The messages of an answer, all with the image's header. The answer's arrays go into them.
+
+        A cloud is organized, as `submit` asks for it.
+        """
         depth, outside = answer.depth, None if prepared.inside is None else ~prepared.inside
         if outside is not None:
             depth[outside] = np.nan
@@ -106,19 +112,19 @@ class Conversion:
         if prepared.wanted.depth:
             made["depth"] = self._build.depth_image(depth, prepared.header, prepared.wanted.encoding)
         if isinstance(answer, PointCloud):
-            points = answer.points.reshape(*depth.shape, 3)
             if outside is not None:
-                points[outside] = np.nan
-            made["points"] = self._cloud(points, prepared)
+                answer.points[outside] = np.nan
+            made["points"] = self._cloud(answer, prepared)
         info = self._camera_info(prepared, depth.shape)
         return made if info is None else {**made, "camera_info": info}
 
-    def _cloud(self, points: npt.NDArray[np.float32], prepared: Prepared) -> Any:
-        colors = rgb_of(prepared.picture) if prepared.wanted.colors else None
-        if prepared.wanted.organized:
-            return self._build.point_cloud(points, prepared.header, colors)
-        kept, kept_colors = finite_points(points, colors)
-        return self._build.point_cloud(kept, prepared.header, kept_colors)
+    def _cloud(self, answer: PointCloud, prepared: Prepared) -> Any:
+        points, colors = answer.points, answer.colors
+        if colors is None and prepared.wanted.colors:
+            colors = rgb_of(prepared.picture)
+        if not prepared.wanted.organized:
+            points, colors = finite_points(points, colors)
+        return self._build.point_cloud(points, prepared.header, colors)
 
     def _camera_info(self, prepared: Prepared, shape: tuple[int, ...]) -> Any:
         if prepared.intrinsics is None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
-from depthwire.client import AsyncDepthClient, CameraIntrinsics, DepthClient, InvalidRequestError
+from depthwire.client import AsyncDepthClient, CameraIntrinsics, DepthClient, InvalidRequestError, cli
 from tests.e2e.conftest import Daemon, free_endpoint
 from tests.pictures import encode, jpeg, scene
 
@@ -128,6 +131,20 @@ def test_colors_are_those_of_every_kept_pixel_also_where_depth_needs_no_such_res
         thinned = client.pc(image, CAMERA, colors=True, stride=7, organized=True)
     np.testing.assert_array_equal(whole.colors, expected.reshape(-1, 3))
     np.testing.assert_array_equal(thinned.colors, expected[::7, ::7])
+
+
+def test_a_thinned_ply_has_the_colours_of_the_kept_stored_pixels_whatever_exif_says(
+    null: Daemon, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "rotate by 90 degrees to view"
+    Image.fromarray(PICTURE[..., ::-1]).save(tmp_path / "turned.png", exif=exif.tobytes())
+    words = ["--endpoint", null.endpoint, "pc", tmp_path / "turned.png", "-o", tmp_path / "a.ply", "--stride", 7]
+    result = CliRunner().invoke(cli.main, list(map(str, words)))
+    assert result.exit_code == 0, result.output
+    body = (tmp_path / "a.ply").read_bytes().split(b"end_header\n", 1)[1]
+    vertices = np.frombuffer(body, [("xyz", "<f4", 3), ("rgb", "u1", 3)])
+    np.testing.assert_array_equal(vertices["rgb"], PICTURE[::7, ::7, ::-1].reshape(-1, 3))
 
 
 async def _ask_asynchronously(endpoint: str) -> Any:
