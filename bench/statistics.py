@@ -47,9 +47,9 @@ def spread(samples: Samples, digits: int = 4) -> dict[str, Any]:
 def completion_rate(done: Samples, begin: float, end: float) -> float:
     """Completions a second between `begin` and `end`.
 
-    Counted from the last completion before the window to the last one in it: answers come a batch at a time, and a
-    window that cuts through the wait for one would count up to a batch too few or too many. A silence at the end that
-    is longer than any gap before counts in full: the server may have stopped.
+    Counted from the last completion before the window, or where there is none from the first one in it, to the last:
+    answers come a batch at a time, and a window that cuts through the wait for one would count up to a batch too few or
+    too many. A silence at the end that is longer than any gap before counts in full: the server may have stopped.
     """
     moments = np.sort(np.asarray(done, np.float64))
     inside = moments[(moments > begin) & (moments <= end)]
@@ -57,6 +57,8 @@ def completion_rate(done: Samples, begin: float, end: float) -> float:
         return 0.0
     before = moments[moments <= begin]
     first = float(before[-1]) if len(before) else begin
+    if not len(before) and len(inside) > 1:  # what was done of the first one's work before the window nobody knows
+        first, inside = float(inside[0]), inside[1:]
     gaps = np.diff(np.concatenate(([first], inside)))
     last = end if end - inside[-1] > gaps.max() else float(inside[-1])
     return len(inside) / (last - first) if last > first else 0.0

@@ -33,6 +33,11 @@ def test_the_rate_of_batched_answers_does_not_depend_on_where_the_window_cuts(be
     assert completion_rate(done, begin, begin + 8) == pytest.approx(4, rel=0.01)
 
 
+@pytest.mark.parametrize("begin", [0.05, 0.5, 0.95])
+def test_a_first_answer_that_was_begun_before_the_window_does_not_count_as_quick(begin: float) -> None:
+    assert completion_rate([1.0, 2.0, 3.0, 4.0], begin, begin + 4) == pytest.approx(1.0)
+
+
 def test_a_server_that_falls_silent_is_not_measured_only_up_to_its_last_answer() -> None:
     assert completion_rate([0.1 * n for n in range(20)], 0.0, 10.0) == pytest.approx(1.9, rel=0.06)
 
