@@ -39,6 +39,12 @@ LIMIT_S = 60.0
 AGES_S = 1e6
 
 
+def freeze(pid: int) -> None:
+    """Stop a child process; returns when all its threads stand still, so that none answers what is sent after this."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+
+
 class House:
     """A supervisor with the little of the front that it needs: one that listens to the workers."""
 
@@ -149,7 +155,7 @@ def test_a_killed_worker_is_replaced_and_the_front_is_told(house: House) -> None
 
 def test_a_frozen_worker_is_replaced(strict_house: House) -> None:
     first = strict_house.live_until_ready()
-    os.kill(first.pid, signal.SIGSTOP)
+    freeze(first.pid)
     strict_house.live_until_ready(besides=first.pid)
     assert strict_house.deaths[0] == (first.pid, "has not answered for 1 s")
     assert first.has_exited()
@@ -157,7 +163,7 @@ def test_a_frozen_worker_is_replaced(strict_house: House) -> None:
 
 def test_a_worker_that_never_starts_is_replaced(house: House) -> None:
     house.supervisor.tick(0.0)
-    os.kill(house.link.pid, signal.SIGSTOP)
+    freeze(house.link.pid)
     pid = house.link.pid
     house.supervisor.tick(119.0)
     assert house.deaths == []
@@ -202,7 +208,7 @@ def test_a_worker_that_was_not_asked_is_not_silent(house: House) -> None:
 
 def test_silence_counts_from_the_first_ping_that_was_not_answered(house: House) -> None:
     link = house.live_until_ready()
-    os.kill(link.pid, signal.SIGSTOP)
+    freeze(link.pid)
     now = link.heard_at
     for seconds in range(1, 11):
         house.supervisor.tick(now + seconds)
@@ -213,7 +219,7 @@ def test_silence_counts_from_the_first_ping_that_was_not_answered(house: House) 
 
 def test_what_a_busy_worker_has_not_read_is_kept_for_it_in_order(house: House) -> None:
     link = house.live_until_ready()
-    os.kill(link.pid, signal.SIGSTOP)
+    freeze(link.pid)
     numbers = list(range(3000))
     assert all(link.send(jobs.Ping(number)) for number in numbers)
     os.kill(link.pid, signal.SIGCONT)
@@ -310,7 +316,7 @@ def test_stopping_lets_workers_end_by_themselves(house: House) -> None:
 
 def test_stopping_ends_a_frozen_worker_too(house: House) -> None:
     link = house.live_until_ready()
-    os.kill(link.pid, signal.SIGSTOP)
+    freeze(link.pid)
     house.supervisor.stop(timeout_s=0.01)
     assert link.exit_text == "was killed by signal 9"
 
