@@ -18,7 +18,7 @@ _CHUNK_PIXELS = 64 * 1024
 """x and y of so many pixels stay in a core's cache until they are interleaved with z; fewer cost more in calls."""
 
 PARALLEL_FROM_PIXELS = 2**20
-"""Below this, waking another thread costs more than it saves. A point is as much work as three depths."""
+"""Below this, waking another thread costs more than it saves, with points as well."""
 
 
 def complete(target: Target, rows_pool: Executor | None = None, parts: int = 1) -> tuple[float, float]:
@@ -28,8 +28,7 @@ def complete(target: Target, rows_pool: Executor | None = None, parts: int = 1) 
     """
     height, width = target.depth.shape
     parts = min(parts, height)
-    work = height * width * (1 if target.points is None else 3)
-    if rows_pool is None or parts < 2 or work < PARALLEL_FROM_PIXELS:
+    if rows_pool is None or parts < 2 or height * width < PARALLEL_FROM_PIXELS:
         return _complete_rows(target, 0, height)
     borders = [height * part // parts for part in range(parts + 1)]
     ranges = list(rows_pool.map(_complete_rows, [target] * parts, borders[:-1], borders[1:]))
