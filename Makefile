@@ -44,7 +44,7 @@ check: $(VENV)/.dev build/mypy/depthwire  ## lint and type-check
 	$(BIN)/ruff format --check $(ROOMS)
 	$(BIN)/mypy $(PACKAGES)
 
-bench: $(VENV)/.bench  ## measure this machine in ten minutes: tables, pictures and which targets are met, into bench-out/ (ARGS="--pace 0.2" for a look)
+bench: $(VENV)/.bench  ## measure this machine in ten minutes, more where the network is slow: tables, pictures and which targets are met, into bench-out/ (ARGS="--pace 0.2" for a look)
 	$(BIN)/depthwire-bench standard $(foreach image,$(IMAGE),--image "$(image)") $(ARGS)
 
 bench-gpu: $(VENV)/.bench  ## the CUDA table in one command: engine by batch, precision and model, accuracy, load
