@@ -13,7 +13,7 @@ import click
 
 from depthwire.client.cli_depth import camera_of
 from depthwire.client.cli_images import Sent, answers, echo, progress
-from depthwire.client.cli_options import request_options
+from depthwire.client.cli_options import intrinsics_option, request_options
 from depthwire.client.cli_session import (
     EXIT_CODES,
     IMAGE_TIMEOUT_S,
@@ -43,12 +43,7 @@ ABOUT_ONE_PICTURE = (MessageError, BadImageError, TooLargeError)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The bag to write.")
 @click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="An image topic; else all that have pictures.")
 @click.option("--camera-info", metavar="TOPIC", help="Their CameraInfo; else camera_info beside each image topic.")
-@click.option(
-    "--intrinsics",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="YAML",
-    help="A camera calibration instead of CameraInfo messages, for all topics.",
-)
+@intrinsics_option("A camera calibration instead of CameraInfo messages, for all topics.")
 @click.option("--rectify", is_flag=True, help="Rectify the pictures of cameras with lens distortion (needs OpenCV).")
 @click.option("--cloud/--no-cloud", default=True, help="Write point clouds.")
 @click.option("--depth/--no-depth", default=True, help="Write depth images.")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from depthwire.client import pictures
 from depthwire.client.cli_images import Sent, Source, need_folder, process, sources_of
-from depthwire.client.cli_options import image_options, shape_options
+from depthwire.client.cli_options import DEFAULT_FOV_DEG, fov_option, image_options, intrinsics_option, shape_options
 from depthwire.client.cli_session import (
     EXIT_CODES,
     IMAGE_TIMEOUT_S,
@@ -35,7 +35,6 @@ from depthwire.protocol import BadImageError, CameraIntrinsics, DepthwireError
 from depthwire.protocol.options import DEPTH_DTYPES
 
 FORMATS = ("png16", "npy", "picture")
-DEFAULT_FOV_DEG = 60.0
 
 
 @click.command(epilog=EXIT_CODES)
@@ -112,18 +111,8 @@ def depth(
     metavar="FILE|DIR",
     help="cloud.ply, or a folder for NAME.ply of each image.",
 )
-@click.option(
-    "--intrinsics",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="YAML",
-    help="Camera calibration: camera_matrix, width, height; ROS's form too.",
-)
-@click.option(
-    "--fov",
-    type=click.FloatRange(1, 179),
-    metavar="DEGREES",
-    help=f"Horizontal field of view to assume without --intrinsics.  [default: {DEFAULT_FOV_DEG:g}]",
-)
+@intrinsics_option("Camera calibration: camera_matrix, width, height; ROS's form too.")
+@fov_option
 @click.option("--colours/--no-colours", default=True, help="Give the points the image's colours.")
 @shape_options
 @click.pass_obj

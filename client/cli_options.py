@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +12,8 @@ from depthwire.protocol.messages import MAX_MAX_DEPTH_M, MAX_MODEL_INPUT_SIZE, M
 from depthwire.protocol.options import MAX_EDGE_FILTER, MAX_RANGE_M, MAX_STRIDE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_FOV_DEG = 60.0
 
 
 def image_options(command: Command) -> Command:
@@ -47,6 +50,24 @@ def model_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def intrinsics_option(help_text: str) -> Callable[[Command], Command]:
+    """`--intrinsics`, the file of a camera's calibration, whatever it is for."""
+    return click.option(
+        "--intrinsics",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="YAML",
+        help=help_text,
+    )
+
+
+fov_option = click.option(
+    "--fov",
+    type=click.FloatRange(1, 179),
+    metavar="DEGREES",
+    help=f"Horizontal field of view to assume without --intrinsics.  [default: {DEFAULT_FOV_DEG:g}]",
+)
 
 
 def shape_options(command: Command) -> Command:

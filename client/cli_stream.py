@@ -17,7 +17,6 @@ import click
 import numpy as np
 
 from depthwire.client.cli_depth import (
-    DEFAULT_FOV_DEG,
     camera_of,
     formats_of,
     need_pillow,
@@ -25,7 +24,7 @@ from depthwire.client.cli_depth import (
     size_of,
 )
 from depthwire.client.cli_live_line import LiveLine
-from depthwire.client.cli_options import model_options
+from depthwire.client.cli_options import DEFAULT_FOV_DEG, fov_option, intrinsics_option, model_options
 from depthwire.client.cli_session import (
     EXIT_CODES,
     IMAGE_TIMEOUT_S,
@@ -78,18 +77,10 @@ def stream_options(command: Command) -> Command:
         ),
         click.option("--frames", type=click.IntRange(1), metavar="N", help="End after N frames of the source."),
         click.option("--in-flight", type=click.IntRange(1, 64), help="Most requests under way at a time."),
-        click.option(
-            "--intrinsics",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            metavar="YAML",
-            help="Camera calibration, for clouds: camera_matrix, width, height; ROS's form too. Goes before a bag's.",
+        intrinsics_option(
+            "Camera calibration, for clouds: camera_matrix, width, height; ROS's form too. Goes before a bag's."
         ),
-        click.option(
-            "--fov",
-            type=click.FloatRange(1, 179),
-            metavar="DEGREES",
-            help=f"Horizontal field of view to assume without --intrinsics.  [default: {DEFAULT_FOV_DEG:g}]",
-        ),
+        fov_option,
         click.option("--topic", metavar="TOPIC", help="A bag's image topic, where it has several."),
         click.option("--camera-info", metavar="TOPIC", help="A bag's CameraInfo; else camera_info beside the image."),
         click.option(

@@ -150,8 +150,6 @@ class Dispatcher:
                         self._scheduler.forecast.note_too_late(pending.bucket, now - pending.handed_over_at)
                     if pending is not None and not pending.answered:
                         self._refuse(pending, DeadlineExceededError("timeout_ms passed before it could run"))
-                case jobs.Started() as started:
-                    self._on_started(link, started)
                 case jobs.Hello() as hello:
                     self._on_hello(link, hello)
                 case jobs.Loaded(encoder, dataset, size_bytes):

@@ -114,7 +114,7 @@ class FairQueue:
 
     def waiting_of(self, client: Client) -> int:
         """How many requests of this client wait, those put aside too."""
-        return len(self._clients.get(client, ())) + len(self._aside.get(client, ()))
+        return self.in_time(client) + len(self._aside.get(client, ()))
 
     def remove(self, pending: Pending) -> None:
         queues = self._aside if pending.put_aside else self._clients

@@ -44,6 +44,14 @@ class Keys:
         return read_public_key(self.folder / "lab.pub").encode()
 
 
+def robot_and_stranger(folder: Path) -> Keys:
+    """Keys of the daemon, of `robot`, who is authorized, and of `stranger`, who is not."""
+    keys = Keys(folder)
+    keys.make("robot", authorized=True)
+    keys.make("stranger")
+    return keys
+
+
 class Peer:
     """A DEALER as somebody else's program would make it. `outcome` is what became of its first handshake."""
 

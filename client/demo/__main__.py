@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthwire.client import pictures
-from depthwire.client.cli_depth import DEFAULT_FOV_DEG, readable_far
+from depthwire.client.cli_depth import readable_far
+from depthwire.client.cli_options import DEFAULT_FOV_DEG
 from depthwire.client.cli_session import Exit, fault_of, say
 from depthwire.client.demo.daemon_process import DaemonFailedError, DaemonProcess
 from depthwire.client.images import encoded_image

@@ -18,16 +18,13 @@ from depthwire.client import DepthClient, DepthFuture
 from depthwire.daemon.authenticator import AllowList, Authenticator, demand_keys, make_authenticator
 from depthwire.daemon.config import Config, InvalidSettings
 from depthwire.daemon.front import Front
-from tests.curve import PATIENCE_S, STRANGERS, Keys, Peer, with_key
+from tests.curve import PATIENCE_S, STRANGERS, Keys, Peer, robot_and_stranger, with_key
 from tests.pictures import jpeg
 
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    keys = Keys(tmp_path / "keys")
-    keys.make("robot", authorized=True)
-    keys.make("stranger")
-    return keys
+    return robot_and_stranger(tmp_path / "keys")
 
 
 # the allow-list, by a clock of the test's own

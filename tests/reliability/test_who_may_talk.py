@@ -13,7 +13,7 @@ import pytest
 from depthwire.client import DepthClient
 from depthwire.daemon.config import Config
 from depthwire.daemon.front import Front
-from tests.curve import PATIENCE_S, STRANGERS, Keys, Peer, with_key
+from tests.curve import PATIENCE_S, STRANGERS, Keys, Peer, robot_and_stranger, with_key
 from tests.e2e.conftest import Daemon, free_endpoint
 from tests.e2e.test_seeing_it_run import metrics_port, scrape
 from tests.pictures import jpeg
@@ -25,10 +25,7 @@ WAIT_S = 2.0
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    keys = Keys(tmp_path / "keys")
-    keys.make("robot", authorized=True)
-    keys.make("stranger")
-    return keys
+    return robot_and_stranger(tmp_path / "keys")
 
 
 @pytest.fixture
