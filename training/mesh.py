@@ -5,9 +5,10 @@ The layouts in scenes/ build with it; render.py casts rays at the result. World 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -55,7 +56,7 @@ class Mesh:
 
 def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Floats:
     """(3, 3) matrix that turns about y by roll, then about x by pitch, then about z by yaw (radians)."""
-    turn = trimesh.transformations.rotation_matrix
+    turn: Callable[..., Any] = trimesh.transformations.rotation_matrix
     matrix = turn(yaw, [0, 0, 1]) @ turn(pitch, [1, 0, 0]) @ turn(roll, [0, 1, 0])
     return np.asarray(matrix[:3, :3], np.float32)
 
@@ -158,13 +159,13 @@ def _flat(vertices: Floats, faces: Ints) -> Mesh:
 @cache
 def _unit_box() -> Mesh:
     made = trimesh.creation.box((1, 1, 1))
-    return _flat((made.vertices + [0, 0, 0.5]).astype(np.float32), made.faces.astype(np.int32))
+    return _flat((made.vertices + np.array([0, 0, 0.5])).astype(np.float32), made.faces.astype(np.int32))
 
 
 @cache
 def _unit_cylinder(sections: int) -> Mesh:
     made = trimesh.creation.cylinder(radius=1, height=1, sections=sections)
-    mesh = _flat((made.vertices + [0, 0, 0.5]).astype(np.float32), made.faces.astype(np.int32))
+    mesh = _flat((made.vertices + np.array([0, 0, 0.5])).astype(np.float32), made.faces.astype(np.int32))
     return replace(mesh, smooth=np.abs(made.face_normals[:, 2]) < 0.5)
 
 
