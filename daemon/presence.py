@@ -46,11 +46,14 @@ class Presence:
     def departed(self, is_told: bool = True) -> list[Client]:
         """The clients that have gone since the last call; asked for once a turn.
 
-        `is_told` says whether the monitor's descriptor has become readable, without which it has nothing to say: every
-        call that is told reads all there is, and nobody else reads.
+        `is_told` says whether the monitor's descriptor had become readable before this turn's requests were read. If it
+        had not, the monitor is looked at only after requests through descriptors that were unknown: their number may
+        have been another's until then, whose end would be taken for theirs if it were heard in a later turn. ZeroMQ
+        writes that end before the system can give the number away, so it is there to be read.
         """
         gone, self._replaced = self._replaced, []
         closed: set[int] = set()
+        is_told = is_told or bool(self._new)
         while is_told and int(self.monitor.getsockopt(zmq.EVENTS)) & _READABLE:  # a quarter of what poll() costs
             event = recv_monitor_message(self.monitor, zmq.DONTWAIT)
             descriptor = int(event["value"])
