@@ -13,6 +13,7 @@ from math import cos, pi, radians, sin
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from depthwire.training.mesh import Floats, Mesh, box, cylinder, join, revolved, sheet, sphere, tube
 from depthwire.training.scene import Colour, Material, Pattern
@@ -155,7 +156,7 @@ def _reach(swing: float, out: float, side: int) -> Floats:
     return np.array([side * sin(out), cos(out) * sin(swing), -cos(out) * cos(swing)], np.float32)
 
 
-def _limb(joints: Sequence[Floats], radii: Sequence[float], sections: int) -> Mesh:
+def _limb(joints: Sequence[NDArray[np.floating]], radii: Sequence[float], sections: int) -> Mesh:
     return tube(np.stack(joints), radii, sections)
 
 
