@@ -9,12 +9,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depthwire.training.lens import drawn_focus
 from depthwire.training.mesh import Floats
 
 
-def photograph(linear: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A camera's picture (H, W, 3) uint8 RGB of linear light (H, W, 3): every fault is drawn from rng."""
-    light = _exposed(linear, rng)
+def photograph(linear: Floats, rng: np.random.Generator, depth: Floats | None = None) -> NDArray[np.uint8]:
+    """A camera's picture (H, W, 3) uint8 RGB of linear light (H, W, 3): every fault is drawn from rng.
+
+    With depth (H, W; metres, +inf for sky) the lens may also have a depth of field.
+    """
+    light = _exposed(linear if depth is None else drawn_focus(linear, depth, rng), rng)
     light = _through_lens(light, rng)
     light = _with_noise(light, rng)
     picture = _developed(light, rng)

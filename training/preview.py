@@ -36,7 +36,7 @@ def contact_sheet(
         renderer = Renderer(scene, rng)
         for index, view in enumerate(scene.views[:views]):
             picture = renderer.picture(view, width, height)
-            panels.append((f"{scene.kind} {number}.{index}", photograph(picture.linear, rng), picture))
+            panels.append((f"{scene.kind} {number}.{index}", photograph(picture.linear, rng, picture.depth), picture))
     _sheet(panels, columns, width, height).save(Path(path))
 
 
