@@ -19,8 +19,8 @@ def defocused(linear: Floats, depth: Floats, focus_m: float, blur: float) -> Flo
     """Linear light (H, W, 3) of depth (H, W; metres, +inf for sky) with the lens set to focus_m.
 
     A thin lens spreads a point at distance d over a disc in proportion to |1/d - 1/focus| (Potmesil & Chakravarty,
-    1981). blur is that of the sky, as a standard deviation in widths of the picture. The picture is cut into layers of like
-    blur, which are blurred with their edges and laid over each other from far to near.
+    1981). blur is that of the sky, as a standard deviation in widths of the picture. The picture is cut into layers of
+    like blur, which are blurred with their edges and laid over each other from far to near.
     """
     spread = np.clip((focus_m / np.maximum(depth, 1e-3) - 1) * blur, -blur, MOST_BLUR)
     low, high = float(spread.min()), float(spread.max())
@@ -40,7 +40,8 @@ def defocused(linear: Floats, depth: Floats, focus_m: float, blur: float) -> Flo
             own = cv2.GaussianBlur(own, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
         light = light * (1 - own[..., 3:]) + own[..., :3]
         cover = cover * (1 - own[..., 3:]) + own[..., 3:]
-    return light / np.maximum(cover, 1e-3)
+    result: Floats = light / np.maximum(cover, np.float32(1e-3))
+    return result
 
 
 def drawn_focus(linear: Floats, depth: Floats, rng: np.random.Generator) -> Floats:

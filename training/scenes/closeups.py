@@ -10,6 +10,7 @@ from collections.abc import Callable
 from math import pi
 
 import numpy as np
+from numpy.typing import NDArray
 
 from depthwire.training.mesh import Mesh, box, floor, join, terrain
 from depthwire.training.scene import Lamp, Light, Material, Pattern, Scene, Sky, Viewpoint
@@ -180,10 +181,10 @@ def _backdrop(stock: Stock, reach: float, outdoors: bool) -> Mesh:
         models = [person(rng, clothes) for _ in range(7)]
         scale, parts = max(reach, 3.0), list[Mesh]()
         for model in models:
-            turn, row = rng.uniform(0, 2 * pi, 14), rng.integers(0, 6, 14)
-            away = scale + row * 0.9
-            spots = np.stack([np.cos(turn) * away, np.sin(turn) * away, row * 0.4], 1)
-            parts.append(copies(model, spots, turn + pi / 2, 1.0))
+            around, row = rng.uniform(0, 2 * pi, 14), rng.integers(0, 6, 14)
+            distance = scale + row * 0.9
+            seats = np.stack([np.cos(around) * distance, np.sin(around) * distance, row * 0.4], 1)
+            parts.append(copies(model, seats, around + pi / 2, 1.0))
         return join([*parts, _hills(stock, scale * 6)])
     if kind == 3:  # walls of houses
         sides = [
@@ -337,7 +338,7 @@ def _from_within(rng: np.random.Generator, mesh: Mesh, count: int = 8) -> list[V
     return kept[:count]
 
 
-def _looking(rng: np.random.Generator, eye: np.ndarray, aim: np.ndarray) -> Viewpoint:  # type: ignore[type-arg]
+def _looking(rng: np.random.Generator, eye: NDArray[np.floating], aim: NDArray[np.floating]) -> Viewpoint:
     """From eye to aim."""
     x, y, z = (float(value) for value in aim - eye)
     return Viewpoint(

@@ -205,7 +205,8 @@ def potted_plant(stock: Stock) -> Mesh:
     rng = stock.rng
     green, clay = stock.green(), stock.of(Pattern.PLAIN, Pattern.STAINS, Pattern.NOISE, Pattern.STRIPES)
     radius, rim = float(rng.uniform(0.12, 0.22)), float(rng.uniform(0.25, 0.4))
-    pot = revolved([[0, 0], [radius * 0.75, 0], [radius, rim], [radius * 0.9, rim], [0, rim * 0.85]], 16).of(clay)
+    profile = np.array([[0, 0], [radius * 0.75, 0], [radius, rim], [radius * 0.9, rim], [0, rim * 0.85]])
+    pot = revolved(profile, 16).of(clay)
     if rng.random() < 0.4:
         tips = rng.normal(0, 0.22, (260, 3)) * [1, 1, 0.8] + [0, 0, rim + 0.35]
         return join(
