@@ -96,9 +96,9 @@ def plant(palette: Palette, tall: float | None = None) -> Mesh:
         palette.one_of("wood", 3),
         5,
     )
-    spots = np.repeat(stems, 14, axis=0) + rng.normal(0, 0.1 * height, (84, 3))
+    spots = np.repeat(stems, 24, axis=0) + rng.normal(0, 0.1 * height, (144, 3))
     spots[:, 2] = np.maximum(spots[:, 2], high)
-    return join([pot, twigs, leaves(rng, spots, 0.05 + 0.09 * height, green, droop=0.4)])
+    return join([pot, twigs, leaves(rng, spots, 0.035 + palette.between(0.03, 0.07) * height, green, droop=0.4)])
 
 
 def floor_lamp(stage: Stage, lit: bool = True) -> Mesh:
