@@ -1,4 +1,4 @@
-"""Shapes that furniture and small things share: many boxes at once, rods between points, cushions, hanging cloth.
+"""Shapes that furniture and small things share: many boxes at once, legs, cushions, hanging cloth.
 
 Furniture stands on z = 0, is centred in x and y, has its back at +y and its front at -y.
 """
@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from depthwire.training.mesh import Mesh, box, join, revolved, sphere
+from depthwire.training.mesh import Mesh, box, revolved, sphere
+from depthwire.training.scenes.instances import quads, sticks
 
 
 def boxes(sizes: ArrayLike, places: ArrayLike, materials: ArrayLike, yaws: ArrayLike = 0.0) -> Mesh:
@@ -32,35 +33,10 @@ def boxes(sizes: ArrayLike, places: ArrayLike, materials: ArrayLike, yaws: Array
     )
 
 
-def panels(corners: ArrayLike, material: int) -> Mesh:
-    """Many flat four-sided faces at once, corners (N, 4, 3)."""
-    points = np.asarray(corners, np.float32).reshape(-1, 3)
-    first = np.arange(len(points) // 4)[:, None] * 4
-    faces = np.concatenate([first + [0, 1, 2], first + [0, 2, 3]]).astype(np.int32)
-    return Mesh(points, faces, np.full(len(faces), material, np.int32), np.zeros(len(faces), bool))
-
-
-def rod(start: ArrayLike, end: ArrayLike, radius: float, sections: int = 6) -> Mesh:
-    """A straight round bar between two points, open at its ends."""
-    first, last = np.asarray(start, np.float32), np.asarray(end, np.float32)
-    along = (last - first) / max(float(np.linalg.norm(last - first)), 1e-6)
-    reference = np.array([1, 0, 0] if abs(along[2]) > 0.9 else [0, 0, 1], np.float32)
-    side = np.cross(along, reference)
-    side /= np.linalg.norm(side)
-    angle = np.linspace(0, 2 * np.pi, sections, endpoint=False)
-    ring = radius * (np.cos(angle)[:, None] * side + np.sin(angle)[:, None] * np.cross(side, along))
-    here = np.arange(sections)
-    beside = (here + 1) % sections
-    faces = np.concatenate(
-        [np.stack([here, beside, beside + sections], 1), np.stack([here, beside + sections, here + sections], 1)]
-    )
-    vertices = np.concatenate([first + ring, last + ring]).astype(np.float32)
-    return Mesh(vertices, faces.astype(np.int32), np.zeros(len(faces), np.int32), np.full(len(faces), True))
-
-
 def rods(paths: ArrayLike, radius: float, material: int, sections: int = 6) -> Mesh:
-    """Bars along paths of points (N, 2, 3): legs, rails, frames."""
-    return join(rod(start, end, radius, sections) for start, end in np.asarray(paths, np.float32)).of(material)
+    """Bars along paths of two points each (N, 2, 3): legs, rails, frames."""
+    ends = np.asarray(paths, np.float32)
+    return sticks(ends[:, 0], ends[:, 1], radius, material, sections=sections)
 
 
 def square_legs(x: float, y: float, height: float, thickness: float, material: int) -> Mesh:
@@ -94,7 +70,7 @@ def hanging_cloth(width: float, height: float, fold: float, waves: float, materi
     y = fold * np.sin(np.linspace(0, 2 * np.pi * waves, columns))
     top, bottom = np.stack([x, y * 0.6, np.full(columns, height)], 1), np.stack([x, y, np.zeros(columns)], 1)
     corners = np.stack([bottom[:-1], bottom[1:], top[1:], top[:-1]], axis=1)
-    return panels(corners, material)
+    return quads(corners, material)
 
 
 def vessel(profile: ArrayLike, material: int, sections: int = 14) -> Mesh:

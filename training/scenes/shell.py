@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, floor, join, sphere
+from depthwire.training.scenes.instances import quads
 from depthwire.training.scenes.palette import Palette
-from depthwire.training.scenes.shapes import boxes, hanging_cloth, panels
+from depthwire.training.scenes.shapes import boxes, hanging_cloth
 from depthwire.training.scenes.stage import Stage
 
 
@@ -45,7 +46,7 @@ def pierced(length: float, height: float, openings: list[Opening], thickness: fl
             sheets.append([[x, 0, z], [to_x, 0, to_z], [to_x, thickness, to_z], [x, thickness, z]])
         edge = hole.right
     sheet(edge, length / 2, 0, height)
-    return panels(sheets, material)
+    return quads(sheets, material)
 
 
 def window_frame(hole: Opening, columns: int, rows: int, y: float, material: int, thick: float = 0.05) -> Mesh:
@@ -78,7 +79,11 @@ def door_leaf(palette: Palette, width: float = 0.85, height: float = 2.02) -> Me
 def closed_door(palette: Palette, width: float | None = None, height: float | None = None) -> Mesh:
     """A shut door with its frame, to be put against a wall."""
     wide, tall = width or palette.between(0.75, 0.98), height or palette.between(1.95, 2.15)
-    frame = boxes([[0.08, 0.08, tall + 0.08]] * 2 + [[wide + 0.16, 0.08, 0.08]], [[-wide / 2 - 0.04, 0, 0], [wide / 2 + 0.04, 0, 0], [0, 0, tall]], palette.one_of("lacquer"))
+    frame = boxes(
+        [[0.08, 0.08, tall + 0.08]] * 2 + [[wide + 0.16, 0.08, 0.08]],
+        [[-wide / 2 - 0.04, 0, 0], [wide / 2 + 0.04, 0, 0], [0, 0, tall]],
+        palette.one_of("lacquer"),
+    )
     return join([frame, door_leaf(palette, wide, tall).moved(-wide / 2)])
 
 
@@ -103,12 +108,18 @@ def outside(stage: Stage, below: float) -> None:
 def neighbour(stage: Stage, wall: int, hole: Opening, thickness: float) -> None:
     """The room behind a doorway: floor, walls, ceiling, something at its far end, a lamp."""
     palette, rng = stage.palette, stage.rng
-    wide, deep, tall = float(rng.uniform(1.6, 5)), float(rng.uniform(1.5, 6)), max(hole.top + 0.15, min(stage.height, 2.8))
+    wide, deep, tall = (
+        float(rng.uniform(1.6, 5)),
+        float(rng.uniform(1.5, 6)),
+        max(hole.top + 0.15, min(stage.height, 2.8)),
+    )
     shift = hole.middle + float(rng.uniform(-0.5, 0.5)) * max(wide - (hole.right - hole.left) - 0.3, 0)
     left, right = shift - wide / 2, shift + wide / 2
     y, far = thickness, thickness + deep
     coat = palette.one_of("wall", 3)
-    front = pierced(wide, tall, [Opening(hole.left - shift, hole.right - shift, 0.0, hole.top)], 0.0, coat).moved(shift, y)
+    front = pierced(wide, tall, [Opening(hole.left - shift, hole.right - shift, 0.0, hole.top)], 0.0, coat).moved(
+        shift, y
+    )
     sides = [
         [[left, y, 0], [left, far, 0], [left, far, tall], [left, y, tall]],
         [[right, y, 0], [right, far, 0], [right, far, tall], [right, y, tall]],
@@ -118,11 +129,31 @@ def neighbour(stage: Stage, wall: int, hole: Opening, thickness: float) -> None:
     ground = [[[left, 0, 0.002], [right, 0, 0.002], [right, far, 0.002], [left, far, 0.002]]]
     fill = boxes(
         np.stack([rng.uniform(0.3, 1.0, 3), rng.uniform(0.3, 0.6, 3), rng.uniform(0.4, 2.0, 3)], 1),
-        np.stack([rng.uniform(left + 0.5, right - 0.5, 3) if wide > 1.2 else np.full(3, shift), rng.uniform(far - 0.6, far - 0.32, 3), np.zeros(3)], 1),
+        np.stack(
+            [
+                rng.uniform(left + 0.5, right - 0.5, 3) if wide > 1.2 else np.full(3, shift),
+                rng.uniform(far - 0.6, far - 0.32, 3),
+                np.zeros(3),
+            ],
+            1,
+        ),
         [palette.one_of("furniture") for _ in range(3)],
     )
-    picture = box(float(rng.uniform(0.3, 0.9)), 0.02, float(rng.uniform(0.3, 0.9))).moved(shift, far - 0.012, 1.3).of(palette.poster())
-    made = join([front, panels(sides, coat), panels(top, palette.one_of("ceiling", 2)), panels(ground, palette.one_of("floor", 2)), fill, picture])
+    picture = (
+        box(float(rng.uniform(0.3, 0.9)), 0.02, float(rng.uniform(0.3, 0.9)))
+        .moved(shift, far - 0.012, 1.3)
+        .of(palette.poster())
+    )
+    made = join(
+        [
+            front,
+            quads(sides, coat),
+            quads(top, palette.one_of("ceiling", 2)),
+            quads(ground, palette.one_of("floor", 2)),
+            fill,
+            picture,
+        ]
+    )
     stage.add(stage.to_wall(made, wall))
     light = stage.to_wall(box(0.3, 0.3, 0.05).moved(shift, y + deep / 2, tall - 0.06).of(palette.glow()), wall)
     stage.add(light)
@@ -157,14 +188,22 @@ class Shell:
         doorways = [self._cut(holes, 0.0, (1.95, 2.3), (0.8, 1.6)) for _ in range(int(rng.poisson(self.doorways)))]
         sunny = int(rng.integers(4))
         windows = [
-            self._cut(holes, float(rng.uniform(*self.window_bottom)), (1.9, 2.9), (0.6, 2.8), sunny if rng.random() < 0.7 else None)
+            self._cut(
+                holes,
+                float(rng.uniform(*self.window_bottom)),
+                (1.9, 2.9),
+                (0.6, 2.8),
+                sunny if rng.random() < 0.7 else None,
+            )
             for _ in range(int(rng.poisson(self.windows)))
         ]
         thickness = float(rng.uniform(0.1, 0.35))
         accent = int(rng.integers(4)) if rng.random() < self.accent else -1
         other = stage.palette.wall()
         for wall in range(4):
-            sheet = pierced(stage.wall_length(wall), stage.height, holes[wall], thickness, other if wall == accent else self.wall)
+            sheet = pierced(
+                stage.wall_length(wall), stage.height, holes[wall], thickness, other if wall == accent else self.wall
+            )
             stage.add(stage.to_wall(sheet, wall))
             self._skirting(wall, holes[wall])
         for place in doorways:
@@ -181,7 +220,12 @@ class Shell:
                 stage.reserve(stage_front(stage, 0.7))
 
     def _cut(
-        self, holes: list[list[Opening]], bottom: float, tops: tuple[float, float], widths: tuple[float, float], wall: int | None = None
+        self,
+        holes: list[list[Opening]],
+        bottom: float,
+        tops: tuple[float, float],
+        widths: tuple[float, float],
+        wall: int | None = None,
     ) -> tuple[int, Opening] | None:
         """A new hole where the wall is still whole, or None."""
         stage, rng = self.stage, self.stage.rng
@@ -207,7 +251,9 @@ class Shell:
         pieces = [(start, end) for start, end in zip(starts, ends, strict=True) if end - start > 0.02]
         if pieces:
             sizes = [[end - start, 0.016, 0.09] for start, end in pieces]
-            board = boxes(sizes, [[(start + end) / 2, -0.008, 0] for start, end in pieces], self.stage.palette.one_of("lacquer"))
+            board = boxes(
+                sizes, [[(start + end) / 2, -0.008, 0] for start, end in pieces], self.stage.palette.one_of("lacquer")
+            )
             self.stage.add(self.stage.to_wall(board, wall))
 
     def _doorway(self, wall: int, hole: Opening, thickness: float) -> None:
@@ -225,7 +271,9 @@ class Shell:
         stage.windows += 1
         wide, tall = hole.right - hole.left, hole.top - hole.bottom
         columns, rows = max(1, round(wide / rng.uniform(0.5, 1.3))), max(1, round(tall / rng.uniform(0.7, 2.0)))
-        made = [window_frame(hole, columns, rows, thickness * float(rng.uniform(0.3, 0.9)), palette.one_of("lacquer", 2))]
+        made = [
+            window_frame(hole, columns, rows, thickness * float(rng.uniform(0.3, 0.9)), palette.one_of("lacquer", 2))
+        ]
         draw = rng.random()
         if draw < 0.4:
             drop = hole.top + 0.12 - (0.03 if rng.random() < 0.6 else max(hole.bottom - 0.1, 0.03))
@@ -233,8 +281,12 @@ class Shell:
             for side in (-1, 1):
                 broad = wide * float(rng.uniform(0.15, 0.5))
                 curtain = hanging_cloth(broad, drop, float(rng.uniform(0.02, 0.05)), broad * 9 + 2, cloth)
-                made.append(curtain.moved(hole.middle + side * (wide / 2 + 0.1 - broad / 2), -0.09, hole.top + 0.12 - drop))
-            made.append(box(wide + 0.5, 0.025, 0.025).moved(hole.middle, -0.09, hole.top + 0.12).of(palette.one_of("metal", 2)))
+                made.append(
+                    curtain.moved(hole.middle + side * (wide / 2 + 0.1 - broad / 2), -0.09, hole.top + 0.12 - drop)
+                )
+            made.append(
+                box(wide + 0.5, 0.025, 0.025).moved(hole.middle, -0.09, hole.top + 0.12).of(palette.one_of("metal", 2))
+            )
         elif draw < 0.6:
             count = int(tall * float(rng.uniform(0.2, 1.0)) / 0.045) + 1
             slats = [[hole.middle, 0.03, hole.top - 0.045 * (k + 1)] for k in range(count)]

@@ -74,7 +74,9 @@ class Stage:
         self.reserve(placed)
         return True
 
-    def against(self, mesh: Mesh, wall: int | None = None, along: float | None = None, z: float = 0.0, gap: float = 0.01) -> bool:
+    def against(
+        self, mesh: Mesh, wall: int | None = None, along: float | None = None, z: float = 0.0, gap: float = 0.01
+    ) -> bool:
         """Puts the back of a mesh to a wall (any wall, any place along it where none is given), if there is room."""
         low, high = mesh.bounds
         for _ in range(1 if wall is not None and along is not None else 10):
@@ -109,14 +111,18 @@ class Stage:
 
     def point(self, margin: float = 0.4) -> tuple[float, float]:
         """Anywhere on the floor plan, so far from the walls."""
-        x, y = (self.rng.uniform(-0.5, 0.5, 2) * (max(self.width - 2 * margin, 0.1), max(self.depth - 2 * margin, 0.1))).tolist()
+        x, y = (
+            self.rng.uniform(-0.5, 0.5, 2) * (max(self.width - 2 * margin, 0.1), max(self.depth - 2 * margin, 0.1))
+        ).tolist()
         return x, y
 
     def mesh(self) -> Mesh:
         """All parts joined."""
         return join(self._parts)
 
-    def finish(self, kind: str, candidates: Iterator[Viewpoint] | None = None, brightness: float | None = None) -> Scene:
+    def finish(
+        self, kind: str, candidates: Iterator[Viewpoint] | None = None, brightness: float | None = None
+    ) -> Scene:
         """The scene, lit and with viewpoints (room_views where none are given)."""
         mesh = self.mesh()
         light, sky = indoor_light(self, brightness)
@@ -141,10 +147,18 @@ def indoor_light(stage: Stage, brightness: float | None = None) -> tuple[Light, 
     day = 0.03 if night else float(rng.uniform(0.7, 1.8))
     blue = float(rng.uniform(0.0, 0.6))
     sky = Sky((day * (1 - 0.75 * blue), day * (1 - 0.45 * blue), day), (day, day, day * 0.97), float(rng.uniform(0, 1)))
-    return Light(direction, (strength, strength * (1 - gold * 0.5), strength * (1 - gold)), ambient, tuple(stage.lamps[:8])), sky
+    return Light(
+        direction, (strength, strength * (1 - gold * 0.5), strength * (1 - gold)), ambient, tuple(stage.lamps[:8])
+    ), sky
 
 
-def aimed(position: Vector, target: Vector, rng: np.random.Generator, pitch: float | None = None, fov: tuple[float, float] = (40, 100)) -> Viewpoint:
+def aimed(
+    position: Vector,
+    target: Vector,
+    rng: np.random.Generator,
+    pitch: float | None = None,
+    fov: tuple[float, float] = (40, 100),
+) -> Viewpoint:
     """A camera at a place that looks at another; with a pitch of its own in radians where one is given."""
     east, north, up = (target[k] - position[k] for k in range(3))
     tilt = float(np.arctan2(up, np.hypot(east, north))) if pitch is None else pitch

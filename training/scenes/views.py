@@ -47,7 +47,9 @@ class Probe:
         return self.cast(origins, directions.reshape(-1, 3)).reshape(len(views), ROWS, COLUMNS)
 
 
-def usable(distances: NDArray[np.float32], sky: float = 0.45, spread: float = 1.3, near: float = 0.35) -> NDArray[np.bool_]:
+def usable(
+    distances: NDArray[np.float32], sky: float = 0.45, spread: float = 1.3, near: float = 0.35
+) -> NDArray[np.bool_]:
     """Which of the bundles (N, ROWS, COLUMNS) show a free view: not inside a thing, not a bare wall, not only sky.
 
     sky: largest share of rays that hit nothing; spread: least ratio of the 90th to the 10th percentile of distance;
