@@ -52,7 +52,7 @@ def drawn_focus(linear: Floats, depth: Floats, rng: np.random.Generator) -> Floa
     height, width = depth.shape
     middle = depth[height // 5 : -height // 5, width // 5 : -width // 5]
     near = float(np.percentile(middle, 15))
-    if not np.isfinite(near) or rng.random() > np.clip(0.75 - 0.22 * np.log(max(near, 0.1) / 0.3), 0.06, 0.75):
+    if not np.isfinite(near) or rng.random() > np.clip(0.55 - 0.25 * np.log(max(near, 0.1) / 0.3), 0.04, 0.55):
         return linear
     focus = float(np.percentile(middle, rng.uniform(2, 45)))
     if not np.isfinite(focus):
