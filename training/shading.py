@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, cast
 
-import numba  # type: ignore[import-untyped]
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -122,8 +122,8 @@ def secondary_rays(
     """Rays to ask what light reaches each sample.
 
     Returns origins (N, 3) just off the surface; directions (N, 3) to one source each, drawn in proportion to what it
-    gives (the sun is 0.27° in radius, lamps are 5 cm); directions (N, 3) up to `radius` long into the hemisphere,
-    cosine weighted. Their ends are at length one; and (N,) whether a source can matter (1) or the sample needs no ray (0).
+    gives (the sun is 0.34° in radius, lamps are 5 cm); directions (N, 3) up to `radius` long into the hemisphere,
+    cosine weighted; both end at length one. And (N,) whether a source can matter: 1, or 0 where no ray is needed.
     """
     count = len(rays.face)
     origin = np.zeros((count, 3), np.float32)
@@ -285,7 +285,7 @@ def shade(
         gx, gy, gz, nx, ny, nz = _normal(shape, rays, i)
         m = shape.material[face]
 
-        # Tangents: on a flat upright face along the ground and down the face; else the world's axes, by the main normal.
+        # Tangents: on a flat upright face along the ground and down the face, else the world's axes.
         ax, ay, az = abs(gx), abs(gy), abs(gz)
         if az > 0.9 or (shape.smooth[face] and az >= ax and az >= ay):
             ux, uy, uz, vx, vy, vz, wall = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1
@@ -362,7 +362,11 @@ def shade(
             elif lights.outdoors and mz > 0:
                 skyr, skyg, skyb = sky_colour(lights, pool, mx, my, mz)
                 part = strength * sky_share
-                red, green, blue = red + part * min(skyr, 2.0), green + part * min(skyg, 2.0), blue + part * min(skyb, 2.0)
+                red, green, blue = (
+                    red + part * min(skyr, 2.0),
+                    green + part * min(skyg, 2.0),
+                    blue + part * min(skyb, 2.0),
+                )
             else:
                 part = 0.5 * strength * sky_share
                 red, green, blue = red + part * ambient[1, 0], green + part * ambient[1, 1], blue + part * ambient[1, 2]
