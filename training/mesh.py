@@ -129,7 +129,7 @@ def tube(path: ArrayLike, radius: float | Sequence[float], sections: int = 8) ->
     angle = np.linspace(0, 2 * np.pi, sections, endpoint=False)
     ring = np.cos(angle)[None, :, None] * side[:, None] + np.sin(angle)[None, :, None] * across[:, None]
     vertices = points[:, None] + radii[:, None, None] * ring
-    return _sheet(vertices)
+    return sheet(vertices)
 
 
 def revolved(profile: ArrayLike, sections: int = 16) -> Mesh:
@@ -138,10 +138,10 @@ def revolved(profile: ArrayLike, sections: int = 16) -> Mesh:
     angle = np.linspace(0, 2 * np.pi, sections, endpoint=False)
     direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     level = np.broadcast_to(outline[:, None, 1:], (len(outline), sections, 1))
-    return _sheet(np.concatenate([outline[:, None, :1] * direction[None], level], axis=-1))
+    return sheet(np.concatenate([outline[:, None, :1] * direction[None], level], axis=-1))
 
 
-def _sheet(rings: NDArray[np.floating]) -> Mesh:
+def sheet(rings: NDArray[np.floating]) -> Mesh:
     """Faces between consecutive closed rings of vertices, (K, sections, 3)."""
     count, sections = rings.shape[:2]
     here = np.arange(count - 1)[:, None] * sections + np.arange(sections)
@@ -172,5 +172,5 @@ def _unit_cylinder(sections: int) -> Mesh:
 @cache
 def _unit_sphere(subdivisions: int) -> Mesh:
     made = trimesh.creation.icosphere(subdivisions=subdivisions, radius=1.0)
-    mesh = _flat(made.vertices.astype(np.float32), made.faces.astype(np.int32))
+    mesh = _flat(np.asarray(made.vertices, np.float32), made.faces.astype(np.int32))
     return replace(mesh, smooth=np.full(len(mesh.faces), True))
