@@ -5,10 +5,10 @@ The layouts in scenes/ build with it; render.py casts rays at the result. World 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import trimesh
@@ -56,9 +56,15 @@ class Mesh:
 
 def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Floats:
     """(3, 3) matrix that turns about y by roll, then about x by pitch, then about z by yaw (radians)."""
-    turn: Callable[..., Any] = trimesh.transformations.rotation_matrix
-    matrix = turn(yaw, [0, 0, 1]) @ turn(pitch, [1, 0, 0]) @ turn(roll, [0, 1, 0])
-    return np.asarray(matrix[:3, :3], np.float32)
+    (cy, sy), (cp, sp), (cr, sr) = ((math.cos(angle), math.sin(angle)) for angle in (yaw, pitch, roll))
+    return np.array(
+        [
+            [cy * cr - sy * sp * sr, -sy * cp, cy * sr + sy * sp * cr],
+            [sy * cr + cy * sp * sr, cy * cp, sy * sr - cy * sp * cr],
+            [-cp * sr, sp, cp * cr],
+        ],
+        np.float32,
+    )
 
 
 def join(meshes: Iterable[Mesh]) -> Mesh:
@@ -129,7 +135,7 @@ def tube(path: ArrayLike, radius: float | Sequence[float], sections: int = 8) ->
     angle = np.linspace(0, 2 * np.pi, sections, endpoint=False)
     ring = np.cos(angle)[None, :, None] * side[:, None] + np.sin(angle)[None, :, None] * across[:, None]
     vertices = points[:, None] + radii[:, None, None] * ring
-    return _sheet(vertices)
+    return sheet(vertices)
 
 
 def revolved(profile: ArrayLike, sections: int = 16) -> Mesh:
@@ -138,10 +144,10 @@ def revolved(profile: ArrayLike, sections: int = 16) -> Mesh:
     angle = np.linspace(0, 2 * np.pi, sections, endpoint=False)
     direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     level = np.broadcast_to(outline[:, None, 1:], (len(outline), sections, 1))
-    return _sheet(np.concatenate([outline[:, None, :1] * direction[None], level], axis=-1))
+    return sheet(np.concatenate([outline[:, None, :1] * direction[None], level], axis=-1))
 
 
-def _sheet(rings: NDArray[np.floating]) -> Mesh:
+def sheet(rings: NDArray[np.floating]) -> Mesh:
     """Faces between consecutive closed rings of vertices, (K, sections, 3)."""
     count, sections = rings.shape[:2]
     here = np.arange(count - 1)[:, None] * sections + np.arange(sections)
@@ -172,5 +178,5 @@ def _unit_cylinder(sections: int) -> Mesh:
 @cache
 def _unit_sphere(subdivisions: int) -> Mesh:
     made = trimesh.creation.icosphere(subdivisions=subdivisions, radius=1.0)
-    mesh = _flat(made.vertices.astype(np.float32), made.faces.astype(np.int32))
+    mesh = _flat(np.asarray(made.vertices, np.float32), made.faces.astype(np.int32))
     return replace(mesh, smooth=np.full(len(mesh.faces), True))
