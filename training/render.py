@@ -13,19 +13,16 @@ from embreex.mesh_construction import TriangleMesh  # type: ignore[import-untype
 from embreex.rtcore_scene import EmbreeScene  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from depthwire.training.materials import VARIANTS, Palette, pool
+from depthwire.training.materials import Palette, first_tile, pool
 from depthwire.training.mesh import Floats, Mesh, rotation
-from depthwire.training.scene import Light, Scene, Sky, Viewpoint
+from depthwire.training.scene import Light, Pattern, Scene, Sky, Viewpoint
 from depthwire.training.shading import Lights, Samples, Shape, secondary_rays, shade
 from depthwire.training.smoothing import borrowed, edges, smoothed
-from depthwire.training.tiles import DRAW, Pattern
 
 _INSIDE_A_PIXEL = np.array([[-0.125, -0.375], [0.375, -0.125], [-0.375, 0.125], [0.125, 0.375]])
 """Samples of a border pixel, from its centre in pixels: 2 × 2, turned so that no two share a row or column."""
 _CREASE = 0.6
 """Cosine of the largest angle between a face and the curved surface it is taken to be part of."""
-_MIRRORED = 0.02
-"""Least share of mirrored light for which a ray is cast."""
 
 
 class Picture(NamedTuple):
@@ -86,12 +83,13 @@ class Renderer:
         """Shares (N, 2) of direct and of ambient light that reach the pixels."""
         origin, source, around, lit = secondary_rays(self._shape, self._lights, rays, seed, columns, self._reach)
         light = np.ones((len(lit), 2), np.float32)
-        known = np.stack([lit, (rays.face >= 0).astype(np.float32)], axis=1)
-        for measure, direction in enumerate((source, around)):
+        every_second = np.arange(rows)[:, None] % 2 == np.arange(columns) % 2
+        known = np.stack([lit, ((rays.face >= 0) & every_second.ravel()).astype(np.float32)], axis=1)
+        for measure, (direction, dark) in enumerate(((source, 0.0), (around, 0.1))):
             asked = np.flatnonzero(known[:, measure] > 0)
             ends = np.ones(len(asked), np.float32)
             met = self._casting.run(origin[asked], direction[asked], ends, query="OCCLUDED") >= 0
-            light[asked, measure] = np.where(met, 0.0 if measure == 0 else 0.1, 1.0)
+            light[asked[met], measure] = dark
         for step in (1, 2) if len(self._lights.place) == 1 else (1, 2, 4):
             light = smoothed(self._shape, rays, light, known, rows, columns, step)
         return light
@@ -99,7 +97,7 @@ class Renderer:
     def _colour(self, rays: Samples, light: Floats, pixel: float, seed: int) -> Floats:
         """Linear RGB (N, 3), with one mirrored ray where a surface is polished."""
         colour, mirror = self._shaded(rays, light, pixel, seed)
-        polished = np.flatnonzero(mirror[:, 3] > _MIRRORED)
+        polished = np.flatnonzero(mirror[:, 3] > 0)
         if len(polished):
             hit = rays.origin[polished] + rays.direction[polished] * rays.reach[polished, None]
             direction = np.ascontiguousarray(mirror[polished, :3])
@@ -123,7 +121,7 @@ def _shape(mesh: Mesh) -> Shape:
         vertex = mesh.faces[curved].ravel()
         share = np.repeat(area[curved], 3, axis=0)
         total = np.stack([np.bincount(vertex, share[:, k], len(mesh.vertices)) for k in range(3)], axis=1)
-        total /= np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+        total = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
         mean = total[mesh.faces[curved]]
         fits = (mean * normal[curved, None]).sum(axis=2, keepdims=True) > _CREASE
         corners[curved] = np.where(fits, mean, corners[curved])
@@ -139,7 +137,7 @@ def _lights(scene: Scene) -> Lights:
     ambient = np.array(light.ambient, np.float32)
     levels = (1.0, 0.75, 0.45) if scene.outdoors else (1.0, 0.9, 0.75)
     fog = (*scene.fog_colour, 1 / scene.fog_m if scene.fog_m else 0.0)
-    cloudy = list(DRAW).index(Pattern.NOISE) * VARIANTS
+    cloudy = first_tile(Pattern.NOISE)
     return Lights(
         np.array(place, np.float32),
         np.array(colour, np.float32),
@@ -149,4 +147,5 @@ def _lights(scene: Scene) -> Lights:
         float(sky.clouds),
         cloudy,
         np.array(fog, np.float32),
+        scene.outdoors,
     )
