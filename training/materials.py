@@ -1,0 +1,108 @@
+"""A scene's materials as the tables and mip-mapped tiles that shading.py reads.
+
+The tiles come from one pool for each process: a material picks one, and gives its colours, size and turn to it.
+render.py calls `Palette.of` once for each scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depthwire.training.mesh import Floats, Ints
+from depthwire.training.scene import Material, Pattern
+from depthwire.training.tiles import DRAW, REPETITIONS, SIDE
+
+LEVELS = SIDE.bit_length()
+"""Mip levels of a tile, from SIDE texels down to one."""
+VARIANTS = 8
+"""Tiles drawn for each pattern."""
+
+_UPRIGHT = {Pattern.BRICK, Pattern.TILES, Pattern.CHECKER, Pattern.PRINT, Pattern.STAINS}
+_BUMP = {Pattern.BRICK: 0.012, Pattern.PLANKS: 0.006, Pattern.NOISE: 0.008, Pattern.SPECKLE: 0.006}
+
+
+class Pool(NamedTuple):
+    """All tiles, each with its mip levels behind one another."""
+
+    texels: NDArray[np.uint8]
+    """(tiles, texels of all levels, 4): share × 255, and the gains as 128 √gain."""
+    starts: NDArray[np.int64]
+    """(LEVELS,) where each level begins."""
+
+
+class Palette(NamedTuple):
+    """The materials of one scene, a row each."""
+
+    tile: Ints
+    """Which tile of the pool."""
+    colours: Floats
+    """(N, 2, 3), linear RGB."""
+    per_metre: Floats
+    """Repetitions of the tile in a metre."""
+    turn: Floats
+    """(N, 2, 2) cosine and sine of the tile's angle on walls and on floors."""
+    offset: Floats
+    """(N, 2), in repetitions."""
+    shine: Floats
+    glow: Floats
+    bump: Floats
+    """Height of the tile's relief for a gain of one, in repetitions."""
+    dirt: Floats
+    """How much lightness varies from metre to metre."""
+
+    @classmethod
+    def of(cls, materials: Sequence[Material], rng: np.random.Generator) -> Palette:
+        """The tables of these materials: tiles, turns and offsets are drawn from rng."""
+        size = np.array([REPETITIONS.get(m.pattern, 1.0) * m.tile_m for m in materials], np.float32)
+        return cls(
+            np.array([_pick(m, rng) for m in materials], np.int32),
+            np.array([[m.colour, m.second] for m in materials], np.float32),
+            1 / np.maximum(size, 1e-3),
+            np.array([_turns(m.pattern, rng) for m in materials], np.float32),
+            rng.random((len(materials), 2), np.float32),
+            np.array([m.shine for m in materials], np.float32),
+            np.array([m.glow for m in materials], np.float32),
+            np.array([_BUMP.get(m.pattern, 0.003) for m in materials], np.float32),
+            rng.uniform(0.02, 0.16, len(materials)).astype(np.float32),
+        )
+
+
+@cache
+def pool() -> Pool:
+    """The tiles of this process, the same in each."""
+    rng = np.random.default_rng(20)
+    tiles = [draw(rng) for draw in DRAW.values() for _ in range(VARIANTS)]
+    texels = np.stack([_with_levels(tile) for tile in tiles])
+    starts = np.cumsum([0, *((SIDE >> level) ** 2 for level in range(LEVELS - 1))])
+    return Pool(texels, starts.astype(np.int64))
+
+
+def _with_levels(tile: Floats) -> NDArray[np.uint8]:
+    levels = []
+    while True:
+        stored = np.concatenate([tile[..., :1] * 255, 128 * np.sqrt(np.maximum(tile[..., 1:], 0))], axis=2)
+        levels.append(np.clip(stored + 0.5, 0, 255).astype(np.uint8).reshape(-1, 4))
+        if tile.shape[0] == 1:
+            return np.concatenate(levels)
+        half = tile.shape[0] // 2
+        tile = cv2.resize(tile, (half, half), interpolation=cv2.INTER_AREA).reshape(half, half, 4)
+
+
+def _pick(material: Material, rng: np.random.Generator) -> int:
+    """A tile of the pool that suits a material."""
+    pattern = Pattern.NOISE if material.pattern is Pattern.PHOTO else material.pattern
+    return list(DRAW).index(pattern) * VARIANTS + int(rng.integers(VARIANTS))
+
+
+def _turns(pattern: Pattern, rng: np.random.Generator) -> list[tuple[float, float]]:
+    """Cosine and sine of a tile's angle on walls and on floors: what hangs or is laid level stays so."""
+    quarter = rng.integers(2) * np.pi / 2
+    wall = 0.0 if pattern in _UPRIGHT else quarter
+    ground = rng.integers(4) * np.pi / 2 if rng.random() < 0.7 else rng.uniform(0, 2 * np.pi)
+    return [(float(np.cos(angle)), float(np.sin(angle))) for angle in (wall, ground)]
