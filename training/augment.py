@@ -47,11 +47,12 @@ def make_batch(
         colour, depth = colour[window], depth[window]
         if rng.random() < 0.5:
             colour, depth = colour[:, ::-1], depth[:, ::-1]
-        shot = photograph(decode_colour(np.ascontiguousarray(colour), white), rng)
+        depth = np.ascontiguousarray(depth)
+        shot = photograph(decode_colour(np.ascontiguousarray(colour), white), rng, decode_depth(depth))
         if rng.random() < options.smooth_share:
             shot = np.asarray(cv2.resize(shot, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         normalise(shot[:, :, ::-1], height, width, out=pictures[place])
-        nearest = cv2.resize(np.ascontiguousarray(depth), (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        nearest = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         depths[place] = decode_depth(np.asarray(nearest, np.uint16))
     return pictures, depths
 
