@@ -69,7 +69,7 @@ class Palette(NamedTuple):
             np.array([m.shine for m in materials], np.float32),
             np.array([m.glow for m in materials], np.float32),
             np.array([_BUMP.get(m.pattern, 0.003) for m in materials], np.float32),
-            rng.uniform(0.02, 0.16, len(materials)).astype(np.float32),
+            rng.uniform(0.01, 0.11, len(materials)).astype(np.float32),
         )
 
 

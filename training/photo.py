@@ -59,16 +59,16 @@ def _through_lens(light: Floats, rng: np.random.Generator) -> Floats:
     kind = rng.random()
     if kind < 0.45:
         return _floats(cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.35, 0.9))))
-    if kind < 0.55:
-        return _floats(cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.9, 2.0))))
-    if kind < 0.65:
+    if kind < 0.51:
+        return _floats(cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.9, 1.8))))
+    if kind < 0.58:
         return _floats(cv2.filter2D(light, -1, _shake(rng), borderType=cv2.BORDER_REPLICATE))
     return light
 
 
 def _shake(rng: np.random.Generator) -> Floats:
     kernel = np.zeros((9, 9), np.float32)
-    dx, dy = rng.uniform(-4, 4, 2)
+    dx, dy = rng.uniform(-3, 3, 2)
     ends = [(round(16 * (4 - dx)), round(16 * (4 - dy))), (round(16 * (4 + dx)), round(16 * (4 + dy)))]
     cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA, 4)
     return kernel / max(float(kernel.sum()), 1e-6)
@@ -82,7 +82,7 @@ def _with_noise(light: Floats, rng: np.random.Generator) -> Floats:
     noise = rng.standard_normal(light.shape, np.float32)
     if rng.random() < 0.5:  # smeared by the sensor's colour filter and its interpolation
         noise = cv2.GaussianBlur(noise, (0, 0), 0.6) * np.float32(1.7)
-    deviation = np.sqrt(np.maximum(light, 0) * np.float32(strength) * 0.35 + np.float32(strength) ** 2)
+    deviation = np.sqrt(np.maximum(light, 0) * np.float32(strength) * 0.35 + np.float32(0.3 * strength) ** 2)
     return _floats(light + noise * deviation * np.float32(0.35))
 
 

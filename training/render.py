@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from depthwire.training.materials import Palette, first_tile, pool
 from depthwire.training.mesh import Floats, Mesh, rotation
+from depthwire.training.samples import Lights, Samples, Shape
 from depthwire.training.scene import Light, Pattern, Scene, Sky, Viewpoint
-from depthwire.training.shading import Lights, Samples, Shape, secondary_rays, shade
+from depthwire.training.shading import secondary_rays, shade
 from depthwire.training.smoothing import borrowed, edges, smoothed
 
 _INSIDE_A_PIXEL = np.array([[-0.125, -0.375], [0.375, -0.125], [-0.375, 0.125], [0.125, 0.375]])

@@ -185,7 +185,8 @@ def photographed(picture: NDArray[np.uint8]) -> Floats:
     hue = (
         linear / linear.mean(axis=(0, 1)) * (grey.mean() / np.maximum(grey, 1e-3))
     )  # white where it has the mean's hue
-    return _tile(np.zeros((SIDE, SIDE)), grey / grey.mean() * np.clip(hue, 0.4, 2.5))
+    contrast = np.clip(grey / grey.mean(), 0.05, 3) ** 0.8  # pictures are often more contrasty than their surface
+    return _tile(np.zeros((SIDE, SIDE)), contrast * np.clip(hue, 0.4, 2.5))
 
 
 DRAW: dict[Pattern, Draw] = {
