@@ -5,10 +5,10 @@ The layouts in scenes/ build with it; render.py casts rays at the result. World 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import trimesh
@@ -56,9 +56,15 @@ class Mesh:
 
 def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Floats:
     """(3, 3) matrix that turns about y by roll, then about x by pitch, then about z by yaw (radians)."""
-    turn: Callable[..., Any] = trimesh.transformations.rotation_matrix
-    matrix = turn(yaw, [0, 0, 1]) @ turn(pitch, [1, 0, 0]) @ turn(roll, [0, 1, 0])
-    return np.asarray(matrix[:3, :3], np.float32)
+    (cy, sy), (cp, sp), (cr, sr) = ((math.cos(angle), math.sin(angle)) for angle in (yaw, pitch, roll))
+    return np.array(
+        [
+            [cy * cr - sy * sp * sr, -sy * cp, cy * sr + sy * sp * cr],
+            [sy * cr + cy * sp * sr, cy * cp, sy * sr - cy * sp * cr],
+            [-cp * sr, sp, cp * cr],
+        ],
+        np.float32,
+    )
 
 
 def join(meshes: Iterable[Mesh]) -> Mesh:

@@ -1,0 +1,86 @@
+"""Where a camera can stand in a scene: candidates are tried with a bundle of rays each, and those that see something stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
+from numpy.typing import NDArray
+
+from depthwire.training.mesh import Mesh, rotation
+from depthwire.training.scene import Viewpoint
+
+ROWS, COLUMNS = 9, 12
+"""Rays of one view's bundle."""
+FREE_M = 0.28
+"""Nearest surface about the optical axis."""
+FREE_AROUND_M = 0.2
+"""Nearest surface anywhere in the picture."""
+
+
+class Probe:
+    """Rays at a mesh."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._scene = EmbreeScene()
+        corners = np.ascontiguousarray(mesh.vertices[mesh.faces], np.float32)
+        TriangleMesh(self._scene, corners)
+
+    def cast(self, origins: NDArray[np.float32], directions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Distances (N,) in metres along unit directions (N, 3); +inf where nothing is hit."""
+        start, along = (np.ascontiguousarray(rays, np.float32) for rays in (origins, directions))
+        distance = np.asarray(self._scene.run(start, along, query="DISTANCE"), np.float32)
+        return np.where(distance > 1e6, np.inf, distance).astype(np.float32)
+
+    def look(self, views: list[Viewpoint]) -> NDArray[np.float32]:
+        """Distances along each view's bundle, (len(views), ROWS, COLUMNS), for a picture of 4:3."""
+        x, y = np.meshgrid(np.linspace(-1, 1, COLUMNS), np.linspace(0.75, -0.75, ROWS))
+        directions = np.empty((len(views), ROWS * COLUMNS, 3), np.float32)
+        for k, view in enumerate(views):
+            half = np.tan(view.horizontal_fov / 2)
+            rays = np.stack([x.ravel() * half, np.ones(x.size), y.ravel() * half], axis=1)
+            rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+            directions[k] = rays @ rotation(view.yaw, view.pitch, view.roll).T
+        origins = np.repeat(np.array([view.position for view in views], np.float32), ROWS * COLUMNS, axis=0)
+        return self.cast(origins, directions.reshape(-1, 3)).reshape(len(views), ROWS, COLUMNS)
+
+
+def usable(
+    distances: NDArray[np.float32], sky: float = 0.45, spread: float = 1.3, near: float = 0.35
+) -> NDArray[np.bool_]:
+    """Which of the bundles (N, ROWS, COLUMNS) show a free view: not inside a thing, not a bare wall, not only sky.
+
+    sky: largest share of rays that hit nothing; spread: least ratio of the 90th to the 10th percentile of distance;
+    near: largest share of rays that end within 0.45 m.
+    """
+    middle = distances[:, 2:-2, 3:-3].reshape(len(distances), -1)
+    every = distances.reshape(len(distances), -1)
+    far = np.where(np.isfinite(every), every, 1000.0)
+    low, half, high = np.percentile(far, [10, 50, 90], axis=1)
+    free = (middle.min(axis=1) >= FREE_M) & (every.min(axis=1) >= FREE_AROUND_M)
+    shows = (np.isinf(every).mean(axis=1) <= sky) & (high / np.maximum(low, 1e-3) >= spread) & (half > 0.45)
+    return np.asarray(free & shows & ((every < 0.45).mean(axis=1) <= near))
+
+
+def choose(mesh: Mesh, candidates: Iterable[Viewpoint], count: int = 8, least: int = 6) -> list[Viewpoint]:
+    """The first `count` usable views of the candidates, which are tried in batches of 24; at least `least` if possible.
+
+    Where too few pass, views of less spread and more sky fill up, but never blocked ones.
+    """
+    probe, kept, spare = Probe(mesh), list[Viewpoint](), list[Viewpoint]()
+    batch: list[Viewpoint] = []
+    queue = iter(candidates)
+    while len(kept) < count:
+        batch = [view for view, _ in zip(queue, range(24), strict=False)]
+        if not batch:
+            break
+        distances = probe.look(batch)
+        good = usable(distances)
+        passable = usable(distances, sky=0.7, spread=1.12, near=0.6) & ~good
+        kept += [view for view, fine in zip(batch, good, strict=True) if fine]
+        spare += [view for view, fine in zip(batch, passable, strict=True) if fine]
+    if len(kept) < least:
+        kept += spare[: least - len(kept)]
+    return kept[:count]
