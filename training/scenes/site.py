@@ -249,7 +249,7 @@ class Site:
 
     def _chosen(self, mesh: Mesh, views: list[Viewpoint], count: int) -> list[Viewpoint]:
         """Those of the views that stand free and see enough; the best of the rest where too few do."""
-        distance = Probe(mesh).look(views).reshape(len(views), -1)
+        distance = np.minimum(Probe(mesh).look(views).reshape(len(views), -1), 1000.0)
         middle = distance.reshape(len(views), 9, 12)[:, 1:-1, 2:-2].reshape(len(views), -1)
         near, seen = (distance < 0.8).mean(axis=1), (distance < 40).mean(axis=1)
         wall = (distance < 2.0).mean(axis=1)
