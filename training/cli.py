@@ -142,5 +142,56 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+@main.command()
+@click.argument("weights", type=_FILE)
+@click.option("--held-out", type=_FOLDER, help="Shards of the held-out set.")
+@click.option("--photos", type=_FOLDER, help="Photographs to look at.")
+@click.option("--out", type=_NEW, required=True, help="Folder of the table and the sheets.")
+@click.option("--input-size", type=click.IntRange(56, 1540), default=182, show_default=True)
+def evaluate(weights: Path, held_out: Path | None, photos: Path | None, out: Path, input_size: int) -> None:
+    """Score WEIGHTS on held-out scenes and draw sheets of scenes and photos."""
+    from depthwire.training.evaluate import evaluate as evaluate_weights
+
+    if held_out is None and photos is None:
+        raise click.UsageError("nothing to look at; give --held-out, --photos or both")
+    click.echo(evaluate_weights(weights, held_out, photos, out, input_size), nl=False)
+    click.echo(f"written to {out}")
+
+
+@main.command()
+@click.argument("run_folder", type=_FOLDER)
+@click.argument("path", type=_NEW)
+def export(run_folder: Path, path: Path) -> None:
+    """Write the averaged weights of RUN_FOLDER, as they are, to PATH for the daemon: float16 safetensors."""
+    from depthwire.training.export import export_run
+
+    size = export_run(run_folder, path)
+    click.echo(f"{path}: {size / 1e6:.1f} MB; the daemon loads it")
+
+
+@main.command()
+@click.argument("path", type=_NEW)
+@click.option("--layout", "names", multiple=True, help="Only these layouts.")
+@click.option("--held-out", is_flag=True, help="The layouts that are never trained on.")
+@click.option("--scenes", "count", type=click.IntRange(1), default=2, show_default=True, help="Of each layout.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+def preview(path: Path, names: tuple[str, ...], held_out: bool, count: int, seed: int) -> None:
+    """Draw a contact sheet of scenes, photograph beside depth, into the PNG file PATH."""
+    import numpy as np
+
+    from depthwire.training.dataset import RenderPlan, layouts_of
+    from depthwire.training.preview import contact_sheet
+
+    layouts = layouts_of(RenderPlan(path, 1, seed, held_out, dict.fromkeys(names, 1.0)))
+    chosen = names or tuple(layouts)
+    scenes = [
+        layouts[name][0](np.random.default_rng([seed, n, index]))
+        for n in range(count)
+        for index, name in enumerate(chosen)
+    ]
+    contact_sheet(scenes, path, seed)
+    click.echo(f"{len(scenes)} scenes of {len(chosen)} layouts in {path}")
+
+
 if __name__ == "__main__":
     main()

@@ -13,7 +13,8 @@ from safetensors.torch import save
 from depthwire.daemon.network.depth_anything import DepthAnythingV2, build
 from depthwire.training.errors import TrainingError
 from depthwire.training.losses import MAX_DEPTH_M
-from depthwire.training.network import ENCODER
+from depthwire.training.network import ENCODER, trainable
+from depthwire.training.run_state import load_state
 
 INPUT_SIZE = 182
 """Shorter side of the network's input for which the starter is made."""
@@ -42,3 +43,19 @@ def export(model: DepthAnythingV2, path: Path, input_size: int = INPUT_SIZE) -> 
     part.write_bytes(save(tensors, facts))
     build(ENCODER, metric=True, path=part)
     part.replace(path)
+
+
+def export_run(folder: Path, path: Path, input_size: int = INPUT_SIZE) -> int:
+    """Export the averaged weights of a run as its state has them; returns the size of the file in bytes.
+
+    Raises:
+        UnfitWeights: the folder holds no run, or as `export`.
+        UnreadableState: as `run_state.load_state`.
+    """
+    state = load_state(folder)
+    if state is None:
+        raise UnfitWeights(f"{folder} holds no run; make one with depthwire-train run --out {folder}")
+    model = trainable(None)
+    model.load_state_dict(state["average"])
+    export(model, path, input_size)
+    return path.stat().st_size
