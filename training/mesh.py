@@ -178,5 +178,5 @@ def _unit_cylinder(sections: int) -> Mesh:
 @cache
 def _unit_sphere(subdivisions: int) -> Mesh:
     made = trimesh.creation.icosphere(subdivisions=subdivisions, radius=1.0)
-    mesh = _flat(made.vertices.astype(np.float32), made.faces.astype(np.int32))
+    mesh = _flat(np.asarray(made.vertices, np.float32), made.faces.astype(np.int32))
     return replace(mesh, smooth=np.full(len(mesh.faces), True))

@@ -24,8 +24,6 @@ _INSIDE_A_PIXEL = np.array([[-0.125, -0.375], [0.375, -0.125], [-0.375, 0.125], 
 """Samples of a border pixel, from its centre in pixels: 2 × 2, turned so that no two share a row or column."""
 _CREASE = 0.6
 """Cosine of the largest angle between a face and the curved surface it is taken to be part of."""
-_MIRRORED = 0.02
-"""Least share of mirrored light for which a ray is cast."""
 
 
 class Picture(NamedTuple):
@@ -86,12 +84,13 @@ class Renderer:
         """Shares (N, 2) of direct and of ambient light that reach the pixels."""
         origin, source, around, lit = secondary_rays(self._shape, self._lights, rays, seed, columns, self._reach)
         light = np.ones((len(lit), 2), np.float32)
-        known = np.stack([lit, (rays.face >= 0).astype(np.float32)], axis=1)
-        for measure, direction in enumerate((source, around)):
+        every_second = np.arange(rows)[:, None] % 2 == np.arange(columns) % 2
+        known = np.stack([lit, ((rays.face >= 0) & every_second.ravel()).astype(np.float32)], axis=1)
+        for measure, (direction, dark) in enumerate(((source, 0.0), (around, 0.1))):
             asked = np.flatnonzero(known[:, measure] > 0)
             ends = np.ones(len(asked), np.float32)
             met = self._casting.run(origin[asked], direction[asked], ends, query="OCCLUDED") >= 0
-            light[asked, measure] = np.where(met, 0.0 if measure == 0 else 0.1, 1.0)
+            light[asked[met], measure] = dark
         for step in (1, 2) if len(self._lights.place) == 1 else (1, 2, 4):
             light = smoothed(self._shape, rays, light, known, rows, columns, step)
         return light
@@ -99,7 +98,7 @@ class Renderer:
     def _colour(self, rays: Samples, light: Floats, pixel: float, seed: int) -> Floats:
         """Linear RGB (N, 3), with one mirrored ray where a surface is polished."""
         colour, mirror = self._shaded(rays, light, pixel, seed)
-        polished = np.flatnonzero(mirror[:, 3] > _MIRRORED)
+        polished = np.flatnonzero(mirror[:, 3] > 0)
         if len(polished):
             hit = rays.origin[polished] + rays.direction[polished] * rays.reach[polished, None]
             direction = np.ascontiguousarray(mirror[polished, :3])
@@ -149,4 +148,5 @@ def _lights(scene: Scene) -> Lights:
         float(sky.clouds),
         cloudy,
         np.array(fog, np.float32),
+        scene.outdoors,
     )

@@ -16,6 +16,9 @@ from depthwire.training.materials import LEVELS, Palette, Pool
 from depthwire.training.mesh import Floats, Ints
 from depthwire.training.tiles import SIDE
 
+POLISHED = 0.6
+"""Shine above which a surface mirrors the scene; below, it mirrors the sky or the room's light at large."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -50,6 +53,7 @@ class Lights(NamedTuple):
     cloud_tile: int
     fog: Floats
     """(4,): colour and density in 1/m."""
+    outdoors: bool
 
 
 class Samples(NamedTuple):
@@ -80,17 +84,17 @@ def noise_of(a: int, b: int) -> float:
 def _normal(shape: Shape, rays: Samples, i: int) -> tuple[float, float, float, float, float, float]:
     """The face's normal and the curved surface's at a hit, both turned towards the ray's origin."""
     face = rays.face[i]
-    gx, gy, gz = shape.normal[face]
-    dx, dy, dz = rays.direction[i]
+    gx, gy, gz = shape.normal[face, 0], shape.normal[face, 1], shape.normal[face, 2]
+    dx, dy, dz = rays.direction[i, 0], rays.direction[i, 1], rays.direction[i, 2]
     side = -1.0 if gx * dx + gy * dy + gz * dz > 0 else 1.0
     gx, gy, gz = gx * side, gy * side, gz * side
     if not shape.smooth[face]:
         return gx, gy, gz, gx, gy, gz
     u, v = rays.u[i], rays.v[i]
-    corner = shape.corners[face]
-    nx = side * (corner[0, 0] * (1 - u - v) + corner[1, 0] * u + corner[2, 0] * v)
-    ny = side * (corner[0, 1] * (1 - u - v) + corner[1, 1] * u + corner[2, 1] * v)
-    nz = side * (corner[0, 2] * (1 - u - v) + corner[1, 2] * u + corner[2, 2] * v)
+    corner = shape.corners
+    nx = side * (corner[face, 0, 0] * (1 - u - v) + corner[face, 1, 0] * u + corner[face, 2, 0] * v)
+    ny = side * (corner[face, 0, 1] * (1 - u - v) + corner[face, 1, 1] * u + corner[face, 2, 1] * v)
+    nz = side * (corner[face, 0, 2] * (1 - u - v) + corner[face, 1, 2] * u + corner[face, 2, 2] * v)
     scale = 1 / max((nx * nx + ny * ny + nz * nz) ** 0.5, 1e-6)
     return gx, gy, gz, nx * scale, ny * scale, nz * scale
 
@@ -100,7 +104,7 @@ def _received(
     lights: Lights, k: int, x: float, y: float, z: float, nx: float, ny: float, nz: float
 ) -> tuple[float, float, float, float]:
     """Direction to a source (unit) and what a surface receives of it, as a factor of its colour, shadows aside."""
-    lx, ly, lz = lights.place[k]
+    lx, ly, lz = lights.place[k, 0], lights.place[k, 1], lights.place[k, 2]
     fade = 1.0
     if k > 0:
         lx, ly, lz = lx - x, ly - y, lz - z
@@ -178,6 +182,14 @@ def secondary_rays(
 
 
 @compiled
+def _between(texels: Any, tile: int, k: int, a: int, b: int, c: int, d: int, fx: float, fy: float) -> float:
+    """Channel k amid four texels."""
+    upper = texels[tile, a, k] * (1 - fx) + texels[tile, b, k] * fx
+    lower = texels[tile, c, k] * (1 - fx) + texels[tile, d, k] * fx
+    return float(upper * (1 - fy) + lower * fy)
+
+
+@compiled
 def _texel(pool: Pool, tile: int, u: float, v: float, level: int) -> tuple[float, float, float, float, float, float]:
     """Bilinear look-up: share, red, green and blue gain, and how the green gain rises along u and v in a tile."""
     side = SIDE >> level
@@ -188,16 +200,27 @@ def _texel(pool: Pool, tile: int, u: float, v: float, level: int) -> tuple[float
     x0, x1 = left & (side - 1), (left + 1) & (side - 1)
     y0, y1 = (top & (side - 1)) * side + start, ((top + 1) & (side - 1)) * side + start
     texels = pool.texels
-    wa, wb, wc, wd = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-    a, b, c, d = texels[tile, y0 + x0], texels[tile, y0 + x1], texels[tile, y1 + x0], texels[tile, y1 + x1]
-    share = (wa * a[0] + wb * b[0] + wc * c[0] + wd * d[0]) / 255.0
-    red = (wa * a[1] + wb * b[1] + wc * c[1] + wd * d[1]) / 128.0
-    ga, gb, gc, gd = float(a[2]), float(b[2]), float(c[2]), float(d[2])
-    green = (wa * ga + wb * gb + wc * gc + wd * gd) / 128.0
-    blue = (wa * a[3] + wb * b[3] + wc * c[3] + wd * d[3]) / 128.0
+    a, b, c, d = y0 + x0, y0 + x1, y1 + x0, y1 + x1
+    share = _between(texels, tile, 0, a, b, c, d, fx, fy) / 255.0
+    red = _between(texels, tile, 1, a, b, c, d, fx, fy) / 128.0
+    green = _between(texels, tile, 2, a, b, c, d, fx, fy) / 128.0
+    blue = _between(texels, tile, 3, a, b, c, d, fx, fy) / 128.0
+    ga, gb = float(texels[tile, a, 2]), float(texels[tile, b, 2])
+    gc, gd = float(texels[tile, c, 2]), float(texels[tile, d, 2])
     slope_u = ((gb - ga) * (1 - fy) + (gd - gc) * fy) / 128.0 * side
     slope_v = ((gc - ga) * (1 - fx) + (gd - gb) * fx) / 128.0 * side
     return share, red * red, green * green, blue * blue, slope_u, slope_v
+
+
+@compiled
+def _level(footprint: float, dither: float) -> int:
+    """Mip level for a pixel that covers this share of a tile's side; a dither of 0…1 hides where levels meet."""
+    texels = footprint * SIDE * (0.7 + 0.7 * dither)
+    level = 0
+    while texels >= 2 and level < LEVELS - 1:
+        texels *= 0.5
+        level += 1
+    return level
 
 
 @compiled
@@ -208,9 +231,8 @@ def sky_colour(lights: Lights, pool: Pool, dx: float, dy: float, dz: float) -> t
     red = lights.horizon[0] + (lights.zenith[0] - lights.horizon[0]) * blend
     green = lights.horizon[1] + (lights.zenith[1] - lights.horizon[1]) * blend
     blue = lights.horizon[2] + (lights.zenith[2] - lights.horizon[2]) * blend
-    sx, sy, sz = lights.place[0]
+    sx, sy, sz = lights.place[0, 0], lights.place[0, 1], lights.place[0, 2]
     towards = max(dx * sx + dy * sy + dz * sz, 0.0)
-    sun = lights.colour[0]
     if lights.clouds > 0 and dz > 0.01:
         scale = 0.22 / (dz + 0.08)
         big = _texel(pool, lights.cloud_tile, dx * scale, dy * scale, 0)
@@ -219,15 +241,15 @@ def sky_colour(lights: Lights, pool: Pool, dx: float, dy: float, dz: float) -> t
         cover = min(max(density * 4.0, 0.0), 1.0) * min(dz * 8, 1.0)
         bright = (1.25 - 0.6 * min(max(density, 0.0), 1.0)) * (0.35 + 0.65 * big[2])
         white = (lights.ambient[0, 0] + lights.ambient[0, 1] + lights.ambient[0, 2]) / 3
-        red += cover * (bright * (0.9 * white + 0.35 * sun[0]) - red)
-        green += cover * (bright * (0.9 * white + 0.35 * sun[1]) - green)
-        blue += cover * (bright * (0.95 * white + 0.35 * sun[2]) - blue)
+        red += cover * (bright * (0.9 * white + 0.35 * lights.colour[0, 0]) - red)
+        green += cover * (bright * (0.9 * white + 0.35 * lights.colour[0, 1]) - green)
+        blue += cover * (bright * (0.95 * white + 0.35 * lights.colour[0, 2]) - blue)
     glow = 0.35 * towards**12 + 0.9 * towards**180 + (30.0 if towards > 0.99993 else 0.0)
     glow *= 0.35 if lights.clouds > 0.6 else 1.0
-    haze = 1 - np.exp(-lights.fog[3] * 400.0 / (0.04 + height * 4))  # air thins out some 400 m up
-    red = (red + glow * sun[0]) * (1 - haze) + lights.fog[0] * haze
-    green = (green + glow * sun[1]) * (1 - haze) + lights.fog[1] * haze
-    blue = (blue + glow * sun[2]) * (1 - haze) + lights.fog[2] * haze
+    haze = 1 - np.exp(-lights.fog[3] * 60.0 / (0.03 + height))  # as if the air ended 60 m up
+    red = (red + glow * lights.colour[0, 0]) * (1 - haze) + lights.fog[0] * haze
+    green = (green + glow * lights.colour[0, 1]) * (1 - haze) + lights.fog[1] * haze
+    blue = (blue + glow * lights.colour[0, 2]) * (1 - haze) + lights.fog[2] * haze
     return red, green, blue
 
 
@@ -251,7 +273,7 @@ def shade(
     colour = np.empty((count, 3), np.float32)
     mirror = np.zeros((count, 4), np.float32)
     for i in range(count):
-        dx, dy, dz = rays.direction[i]
+        dx, dy, dz = rays.direction[i, 0], rays.direction[i, 1], rays.direction[i, 2]
         length = (dx * dx + dy * dy + dz * dz) ** 0.5
         t = rays.reach[i]
         x, y, z = rays.origin[i, 0] + t * dx, rays.origin[i, 1] + t * dy, rays.origin[i, 2] + t * dz
@@ -272,7 +294,7 @@ def shade(
             vx, vy, vz, wall = 0.0, 0.0, -1.0, 0
         else:
             flat = 1 / (gx * gx + gy * gy) ** 0.5
-            fnx, fny, fnz = shape.normal[face]
+            fnx, fny, fnz = shape.normal[face, 0], shape.normal[face, 1], shape.normal[face, 2]
             ux, uy, uz = -fny * flat, fnx * flat, 0.0
             vx, vy, vz, wall = fnz * uy, -fnz * ux, fny * ux - fnx * uy, 0
         pu, pv = ux * x + uy * y + uz * z, vx * x + vy * y + vz * z
@@ -282,16 +304,16 @@ def shade(
         tv = (cosine * pv - sine * pu) * scale + palette.offset[m, 1]
 
         facing = max(-(gx * dx + gy * dy + gz * dz), 0.02)
-        footprint = t * length * pixel_angle * min(facing**-0.7, 8.0)
-        level = np.log2(max(footprint * scale * SIDE, 1.0)) + noise_of(i, seed + 5) - 0.5
-        share, red, green, blue, slope_u, slope_v = _texel(pool, palette.tile[m], tu, tv, min(int(level), LEVELS - 1))
-        level = np.log2(max(footprint / 7.0 * SIDE, 1.0))
-        dirt = _texel(pool, lights.cloud_tile, pu / 7.0 + palette.offset[m, 1], pv / 7.0, min(int(level), LEVELS - 1))
+        footprint = t * length * pixel_angle / (facing * facing**0.5) ** 0.5
+        level = _level(footprint * scale, noise_of(i, seed + 5))
+        share, red, green, blue, slope_u, slope_v = _texel(pool, palette.tile[m], tu, tv, level)
+        level = _level(footprint / 7.0, 0.5)
+        dirt = _texel(pool, lights.cloud_tile, pu / 7.0 + palette.offset[m, 1], pv / 7.0, level)
         tone = 1 + palette.dirt[m] * 2.5 * (dirt[0] - 0.5) * 2
-        first, second = palette.colours[m, 0], palette.colours[m, 1]
-        red *= (first[0] + (second[0] - first[0]) * share) * tone
-        green *= (first[1] + (second[1] - first[1]) * share) * tone
-        blue *= (first[2] + (second[2] - first[2]) * share) * tone
+        first, second, two = (1 - share) * tone, share * tone, palette.colours
+        red *= first * two[m, 0, 0] + second * two[m, 1, 0]
+        green *= first * two[m, 0, 1] + second * two[m, 1, 1]
+        blue *= first * two[m, 0, 2] + second * two[m, 1, 2]
 
         relief = palette.bump[m]
         bu = max(min(relief * (slope_u * cosine - slope_v * sine), 0.5), -0.5)
@@ -307,13 +329,13 @@ def shade(
             lx, ly, lz, factor = _received(lights, k, x, y, z, nx, ny, nz)
             if factor <= 0:
                 continue
-            source = lights.colour[k]
-            sr, sg, sb = sr + factor * source[0], sg + factor * source[1], sb + factor * source[2]
+            source_r, source_g, source_b = lights.colour[k, 0], lights.colour[k, 1], lights.colour[k, 2]
+            sr, sg, sb = sr + factor * source_r, sg + factor * source_g, sb + factor * source_b
             if shine > 0.02:
                 kx, ky, kz = lx - dx, ly - dy, lz - dz
                 half = max(nx * kx + ny * ky + nz * kz, 0.0) / max((kx * kx + ky * ky + kz * kz) ** 0.5, 1e-6)
-                peak = factor * shine * 0.04 * (power + 8) * 0.125 * half**power
-                hr, hg, hb = hr + peak * source[0], hg + peak * source[1], hb + peak * source[2]
+                peak = factor * shine * 0.04 * (power + 8) * 0.125 * half / (power - power * half + half)
+                hr, hg, hb = hr + peak * source_r, hg + peak * source_g, hb + peak * source_b
         lit, sky_share = visible[i], open_sky[i]
         up = 0.5 + 0.5 * nz
         ambient = lights.ambient
@@ -329,11 +351,23 @@ def shade(
         if shine > 0.15:
             into = max(-(nx * dx + ny * dy + nz * dz), 0.0)
             strength = shine * shine * (0.04 + 0.96 * (1 - into) ** 5)
-            mirror[i, 0], mirror[i, 1], mirror[i, 2] = dx + 2 * into * nx, dy + 2 * into * ny, dz + 2 * into * nz
-            mirror[i, 3] = strength
             red, green, blue = red * (1 - strength), green * (1 - strength), blue * (1 - strength)
+            mx, my, mz = dx + 2 * into * nx, dy + 2 * into * ny, dz + 2 * into * nz
+            if shine > POLISHED and strength > 0.05:
+                rough = 0.25 * (1 - shine)
+                mirror[i, 0] = mx + rough * (noise_of(i, seed + 6) - 0.5)
+                mirror[i, 1] = my + rough * (noise_of(i, seed + 7) - 0.5)
+                mirror[i, 2] = mz + rough * (noise_of(i, seed + 8) - 0.5)
+                mirror[i, 3] = strength
+            elif lights.outdoors and mz > 0:
+                skyr, skyg, skyb = sky_colour(lights, pool, mx, my, mz)
+                part = strength * sky_share
+                red, green, blue = red + part * min(skyr, 2.0), green + part * min(skyg, 2.0), blue + part * min(skyb, 2.0)
+            else:
+                part = 0.5 * strength * sky_share
+                red, green, blue = red + part * ambient[1, 0], green + part * ambient[1, 1], blue + part * ambient[1, 2]
 
-        clear = np.exp(-t * length * lights.fog[3])
+        clear = np.exp(-t * length * lights.fog[3]) if lights.fog[3] > 0 else 1.0
         colour[i, 0] = red * clear + lights.fog[0] * (1 - clear)
         colour[i, 1] = green * clear + lights.fog[1] * (1 - clear)
         colour[i, 2] = blue * clear + lights.fog[2] * (1 - clear)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  one line a material, as a table
 """The materials of the outdoor layouts: asphalt, grass, brick, bark, car paint, …, each scene in its own shades.
 
 A layout asks a Palette for a material by name and gets an index; the first request draws a variant for the scene.
@@ -91,7 +92,7 @@ RECIPES: dict[str, Recipe] = {
     "cardboard": Recipe((Pattern.PRINT, Pattern.NOISE, Pattern.PHOTO), ((0.35, 0.24, 0.14),), (0.6, 0.9), (0.5, 1.5), tag="cardboard"),
     "hay": Recipe(_ROUGH, ((0.45, 0.34, 0.14),), (0.5, 1.2), (0.3, 1), tag="straw"),
     "far hill": Recipe(_NOISE, ((0.07, 0.1, 0.05), (0.12, 0.13, 0.1), (0.2, 0.19, 0.16), (0.05, 0.08, 0.06)), (0.5, 1.4), (20, 80), tag="hill"),
-}  # fmt: skip  # noqa: E501
+}  # fmt: skip
 
 
 class Palette:
