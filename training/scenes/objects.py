@@ -357,8 +357,8 @@ class Clutter:
         """Upright books along x, their backs at y = deep / 2, some of the row left empty."""
         rng = self.palette.rng
         share = float(rng.uniform(0.35, 1.0))
-        count = max(int(width * share / 0.035), 1)
-        thick = rng.uniform(0.015, 0.055, count)
+        count = max(int(width * share / 0.04), 1)
+        thick = rng.uniform(0.018, 0.06, count)
         thick *= min(width * share / thick.sum(), 1.5)
         tall = np.minimum(rng.uniform(0.6, 0.98, count) * height, 0.34)
         depth = np.minimum(rng.uniform(0.55, 0.95, count) * deep, 0.26)

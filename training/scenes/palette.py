@@ -77,12 +77,12 @@ class Palette:
         light = hsv(self.between(0.03, 0.18), self.between(0.0, 0.18), self.between(0.6, 0.95))
         if draw < 0.45:
             return self._make(
-                (Pattern.PLAIN, Pattern.NOISE, Pattern.STAINS), light, (0.5, 3), (0.85, 1.1), (0, 0.1), "wall"
+                (Pattern.PLAIN, Pattern.NOISE, Pattern.STAINS), light, (0.7, 3), (0.93, 1.04), (0, 0.1), "wall"
             )
         if draw < 0.65:
             paint = self.colour((0.1, 0.6), (0.25, 0.9))
             return self._make(
-                (Pattern.PLAIN, Pattern.NOISE, Pattern.STAINS), paint, (0.5, 3), (0.8, 1.15), (0, 0.15), "wall"
+                (Pattern.PLAIN, Pattern.NOISE, Pattern.STAINS), paint, (0.7, 3), (0.9, 1.08), (0, 0.15), "wall"
             )
         if draw < 0.82:
             paper = self.colour((0.02, 0.45), (0.4, 0.95))

@@ -1,4 +1,4 @@
-"""Where a camera can stand in a scene: candidates are tried with a bundle of rays each, and those that see something stay."""
+"""Where a camera can stand in a scene: candidates are tried with a bundle of rays; those that see something stay."""
 
 from __future__ import annotations
 
@@ -48,12 +48,13 @@ class Probe:
 
 
 def usable(
-    distances: NDArray[np.float32], sky: float = 0.45, spread: float = 1.3, near: float = 0.35
+    distances: NDArray[np.float32], sky: float = 0.45, spread: float = 1.35, near: float = 0.35, edges: float = 0.07
 ) -> NDArray[np.bool_]:
     """Which of the bundles (N, ROWS, COLUMNS) show a free view: not inside a thing, not a bare wall, not only sky.
 
     sky: largest share of rays that hit nothing; spread: least ratio of the 90th to the 10th percentile of distance;
-    near: largest share of rays that end within 0.45 m.
+    near: largest share of rays that end within 0.45 m; edges: least share of neighbouring rays whose distances differ
+    by more than 15 %.
     """
     middle = distances[:, 2:-2, 3:-3].reshape(len(distances), -1)
     every = distances.reshape(len(distances), -1)
@@ -61,6 +62,11 @@ def usable(
     low, half, high = np.percentile(far, [10, 50, 90], axis=1)
     free = (middle.min(axis=1) >= FREE_M) & (every.min(axis=1) >= FREE_AROUND_M)
     shows = (np.isinf(every).mean(axis=1) <= sky) & (high / np.maximum(low, 1e-3) >= spread) & (half > 0.45)
+    logs = np.log(np.where(np.isfinite(distances), distances, 1000.0))
+    jumps = (np.abs(np.diff(logs, axis=2)) > 0.14).mean(axis=(1, 2)) + (np.abs(np.diff(logs, axis=1)) > 0.3).mean(
+        axis=(1, 2)
+    )
+    shows &= jumps >= edges
     return np.asarray(free & shows & ((every < 0.45).mean(axis=1) <= near))
 
 
@@ -78,7 +84,7 @@ def choose(mesh: Mesh, candidates: Iterable[Viewpoint], count: int = 8, least: i
             break
         distances = probe.look(batch)
         good = usable(distances)
-        passable = usable(distances, sky=0.7, spread=1.12, near=0.6) & ~good
+        passable = usable(distances, sky=0.7, spread=1.2, near=0.5, edges=0.0) & ~good
         kept += [view for view, fine in zip(batch, good, strict=True) if fine]
         spare += [view for view, fine in zip(batch, passable, strict=True) if fine]
     if len(kept) < least:
