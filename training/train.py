@@ -26,6 +26,7 @@ from depthwire.training.augment import Augmentation, make_batch
 from depthwire.training.errors import TrainingError
 from depthwire.training.export import INPUT_SIZE, export
 from depthwire.training.losses import Losses, LossWeights, depth_loss
+from depthwire.training.memory import keep_freed_memory
 from depthwire.training.metrics import mean_scores
 from depthwire.training.network import MovingAverage, autocast_dtype, forward, parameter_groups, trainable
 from depthwire.training.prediction import HeldOut, held_out_pictures, score_all
@@ -89,6 +90,7 @@ class Trainer:
     """One run: network, average, optimiser and the place in the data."""
 
     def __init__(self, options: RunOptions) -> None:
+        keep_freed_memory()
         torch.set_flush_denormal(True)
         cv2.setNumThreads(1)  # the loader prepares one batch beside the step, and no more
         options.out.mkdir(parents=True, exist_ok=True)
@@ -119,7 +121,7 @@ class Trainer:
         return self.options.budget.progress(self.step, self.elapsed_s)
 
     def run(self) -> bool:
-        """Train to the end or to a signal; the state is saved in either case, also when something fails."""
+        """Train to the end or to a signal, and save the state in either case."""
         options = self.options
         saved = evaluated = time.monotonic()
         with _stop_signals() as stop, ThreadPoolExecutor(1) as loader, _bar(options.budget, self.step) as bar:
