@@ -248,7 +248,7 @@ class Site:
         return Lamp((x, y, z), lamp.colour)
 
     def _chosen(self, mesh: Mesh, views: list[Viewpoint], count: int) -> list[Viewpoint]:
-        """Those of the views that stand free and see enough; the best of the rest where too few do."""
+        """Those of the views that stand free and see enough, first those where a row's depth says least; else the next best."""
         distance = np.minimum(Probe(mesh).look(views).reshape(len(views), -1), 1000.0)
         middle = distance.reshape(len(views), 9, 12)[:, 1:-1, 2:-2].reshape(len(views), -1)
         near, seen = (distance < 0.8).mean(axis=1), (distance < 40).mean(axis=1)
@@ -256,10 +256,12 @@ class Site:
         free = (distance.min(axis=1) > 0.35) & (middle.min(axis=1) > 0.4) & (near < 0.3) & (wall < 0.75)
         spread = np.percentile(distance, 90, axis=1) / np.maximum(np.percentile(distance, 10, axis=1), 0.1)
         good = free & (seen > 0.3) & (spread > 2.0)
-        rank = np.argsort(np.where(good, 0, np.where(free & (seen > 0.12), 1, np.where(distance.min(axis=1) > 0.3, 2, 3))), kind="stable")
-        least = [i for i in rank if good[i]] or list(rank[:1])
-        spare = [i for i in rank if not good[i] and free[i] and seen[i] > 0.12]
-        return [views[i] for i in (least + spare[: max(0, 6 - len(least))])[:count]]
+        rows = np.log(distance.reshape(len(views), 9, 12))
+        uneven = np.minimum((rows - np.median(rows, axis=2, keepdims=True)).std(axis=(1, 2)), 0.8)
+        rank = np.where(good, 2.0, np.where(free & (seen > 0.12), 1.0, np.where(distance.min(axis=1) > 0.3, 0.0, -1.0)))
+        best = np.argsort(-(rank + 0.9 * uneven + self.rng.uniform(0, 0.2, len(views))))
+        kept = [i for place, i in enumerate(best) if good[i] or (place < 6 and rank[i] >= 1)] or [best[0]]
+        return [views[i] for i in kept[:count]]
 
 
 def lines(reach: float, step: float, growth: float = 1.16) -> Array:

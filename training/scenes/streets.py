@@ -16,6 +16,7 @@ from depthwire.training.scene import Scene
 from depthwire.training.scenes import Layout, buildings, vegetation, vehicles
 from depthwire.training.scenes import street_furniture as furniture
 from depthwire.training.scenes.instances import boxes, quads, sticks
+from depthwire.training.scenes.people import person
 from depthwire.training.scenes.site import Relief, Site, Spot
 
 Generator = np.random.Generator
@@ -208,7 +209,7 @@ def steps_outdoors(rng: Generator) -> Scene:
     top_y, top_z = float(edges[-1]) + tread, count * rise
     depth = top_y - edges
     site.add(boxes(np.column_stack([edges * 0, edges + depth / 2, np.arange(count) * rise - 0.4]), np.column_stack([edges * 0 + wide, depth, edges * 0 + rise + 0.4]), stone))
-    base = lower_and_upper(site, palette.any_of("pavement", "cobbles", "asphalt", "gravel"), top_y, top_z)
+    lower_and_upper(site, palette.any_of("pavement", "cobbles", "asphalt", "gravel"), top_y, top_z)
     for side in (-1, 1):
         x = side * (wide / 2 + 0.25)
         line = np.stack([[x, 3.0, 0.0], [x, top_y, top_z]])
@@ -237,19 +238,15 @@ def steps_outdoors(rng: Generator) -> Scene:
         site.lamp_at(x, 1.0, 4.0)
     people_at = rng.integers(0, count, 4)
     for step in people_at:
-        from depthwire.training.scenes.people import person
-
         y = float(edges[step] + tread / 2)
         site.add(person(rng, site.clothes, "walk" if rng.random() < 0.7 else "sit"), float(rng.uniform(-0.4, 0.4) * wide), y, float(rng.choice([0.0, pi])), z=(step + 1) * rise)
     site.crowd(np.column_stack([rng.uniform(-3, 3, 4), rng.uniform(-8, 2, 4)]), kinds=3)
     site.backdrop(skyline=4)
-    del base
 
     def spot() -> tuple[float, float, float]:
         return float(rng.uniform(-0.45, 0.45) * wide), float(rng.uniform(-6, 2.0)), float(rng.normal(0, 0.35))
 
-    scene = site.finish(spot, ("person", "person", "robot", "car"), near=0.35, foreground=("person", "small", "post", "bush"), count=6)
-    return scene
+    return site.finish(spot, ("person", "person", "robot", "car"), near=0.35, foreground=("person", "small", "post", "bush"))
 
 
 def lower_and_upper(site: Site, material: int, top_y: float, top_z: float) -> None:

@@ -32,7 +32,7 @@ def tree(
     parts.append(
         copies(blob, tips, rng.uniform(0, 6, len(tips)), radius * rng.uniform(0.5, 1.0, (len(tips), 1)) * [1, 1, 0.8])
     )
-    parts.append(_foliage(rng, tips, radius * 1.25, foliage, height * rng.uniform(0.018, 0.04), leaf))
+    parts.append(_foliage(rng, tips, radius * 1.25, foliage, min(0.3, height * rng.uniform(0.016, 0.034)), leaf))
     return join(parts)
 
 
@@ -61,7 +61,7 @@ def conifer(
     base = height * rng.uniform(0.06, 0.2)
     level = np.repeat(base + (height - base) * np.linspace(0, 0.97, tiers) ** 0.9, fans)
     level = level + rng.normal(0, height * 0.012, len(level))
-    reach = (1 - (level - base) / (height - base)).clip(0.03) ** 0.8 * height * rng.uniform(0.15, 0.25)
+    reach = (1 - (level - base) / (height - base)).clip(0.03) ** 0.8 * height * rng.uniform(0.16, 0.27)
     reach = reach * rng.uniform(0.75, 1.15, len(level))
     angle = np.tile(np.arange(fans) * 2 * pi / fans, tiers) + rng.uniform(0, 2 * pi, len(level))
     out = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
@@ -70,7 +70,7 @@ def conifer(
     droop = np.stack([np.zeros_like(level)] * 2 + [reach * rng.uniform(0.2, 0.5, len(level))], axis=1)
     tip = root + out * reach[:, None] - droop
     middle = (root + tip) / 2 + [0, 0, 0.02 * height]
-    width = side * (reach * 0.33)[:, None]
+    width = side * (reach * 0.42)[:, None]
     hang = np.array([0, 0, 0.12]) * reach[:, None]
     left = quads(np.stack([root, middle + width - hang, tip, middle], axis=1), needle)
     right = quads(np.stack([root, middle, tip, middle - width - hang], axis=1), needle)
