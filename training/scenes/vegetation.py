@@ -24,15 +24,15 @@ def tree(
     trunk_top = rng.uniform(0.16, 0.24) * height if low else rng.uniform(0.25, 0.42) * height
     width = height * rng.uniform(0.22, 0.42)
     parts = [_trunk(rng, bark, trunk_top + height * 0.25, height * rng.uniform(0.016, 0.028))]
-    tips = _crown_points(rng, int(rng.integers(7, 13)), trunk_top, height, width)
+    tips = _crown_points(rng, int(rng.integers(9, 16)), trunk_top, height, width)
     foot = np.stack([np.zeros(len(tips)), np.zeros(len(tips)), rng.uniform(0.75, 1.1, len(tips)) * trunk_top], axis=1)
     parts.append(_branches(rng, foot, tips, height * 0.011, bark))
-    radius = height * rng.uniform(0.09, 0.15)
+    radius = height * (rng.uniform(0.12, 0.18) if low else rng.uniform(0.1, 0.16))
     blob = _rough_ball(rng, 0.8, 1).of(leaf)
     parts.append(
-        copies(blob, tips, rng.uniform(0, 6, len(tips)), radius * rng.uniform(0.5, 1.0, (len(tips), 1)) * [1, 1, 0.8])
+        copies(blob, tips, rng.uniform(0, 6, len(tips)), radius * rng.uniform(0.45, 0.9, (len(tips), 1)) * [1, 1, 0.7])
     )
-    parts.append(_foliage(rng, tips, radius * 1.25, foliage, min(0.3, height * rng.uniform(0.016, 0.034)), leaf))
+    parts.append(_foliage(rng, tips, radius * 1.45, foliage, min(0.3, height * rng.uniform(0.016, 0.034)), leaf))
     return join(parts)
 
 
