@@ -39,10 +39,14 @@ class Facade(NamedTuple):
         return np.stack(np.meshgrid(x, z), axis=-1).reshape(-1, 2)
 
 
-def town_house(rng: np.random.Generator, palette: Palette, width: float, depth: float, floors: int, shop: bool | None = None) -> Mesh:
+def town_house(
+    rng: np.random.Generator, palette: Palette, width: float, depth: float, floors: int, shop: bool | None = None
+) -> Mesh:
     """A street-side house of brick, plaster or stone: windows with frames and sills, balconies, a shop or a door, a roof."""
     storey = float(rng.uniform(2.7, 3.6))
-    front = Facade(width, floors, storey, max(2, round(width / rng.uniform(1.8, 3.0))), storey + float(rng.uniform(0, 1)))
+    front = Facade(
+        width, floors, storey, max(2, round(width / rng.uniform(1.8, 3.0))), storey + float(rng.uniform(0, 1))
+    )
     wall = palette.another(str(rng.choice(["brick", "plaster", "plaster", "stone", "concrete"])))
     trim = palette.another("trim") if rng.random() < 0.5 else palette("trim")
     parts = [box(width, depth, front.height + 0.3).moved(y=depth / 2).of(wall), *_windows(rng, palette, front, trim)]
@@ -73,7 +77,9 @@ def _windows(rng: np.random.Generator, palette: Palette, front: Facade, trim: in
         parts.append(boxes(place - [0, 0.1, 0.16], (wide + 0.35, 0.25, 0.08), trim))
     if rng.random() < 0.25:
         shutter = palette.another("painted wood")
-        parts += [boxes(place + [s * (wide * 0.75 + 0.1), -0.03, 0], (wide * 0.48, 0.07, tall), shutter) for s in (-1, 1)]
+        parts += [
+            boxes(place + [s * (wide * 0.75 + 0.1), -0.03, 0], (wide * 0.48, 0.07, tall), shutter) for s in (-1, 1)
+        ]
     if rng.random() < 0.25:
         coolers = place[rng.random(len(place)) < 0.25]
         parts.append(boxes(coolers - [0.0, 0.2, 0.55], (0.8, 0.35, 0.5), palette("metal")))
@@ -91,11 +97,18 @@ def _balconies(rng: np.random.Generator, palette: Palette, front: Facade) -> lis
     slab = boxes(place, (wide, out, 0.15), palette("concrete"))
     rail = palette("dark metal")
     if rng.random() < 0.4:
-        guard = [boxes(place + [0, -out / 2, 0.15], (wide, 0.05, 0.95), palette.any_of("trim", "facade glass", "cladding"))]
+        guard = [
+            boxes(place + [0, -out / 2, 0.15], (wide, 0.05, 0.95), palette.any_of("trim", "facade glass", "cladding"))
+        ]
     else:
         bars = np.linspace(-wide / 2, wide / 2, max(4, int(wide / 0.22)))
-        foot = (place[:, None] + np.stack([bars, np.full_like(bars, -out / 2), np.full_like(bars, 0.1)], 1)).reshape(-1, 3)
-        guard = [sticks(foot, foot + [0, 0, 1.0], 0.012, rail, sections=3), boxes(place + [0, -out / 2, 1.1], (wide, 0.05, 0.05), rail)]
+        foot = (place[:, None] + np.stack([bars, np.full_like(bars, -out / 2), np.full_like(bars, 0.1)], 1)).reshape(
+            -1, 3
+        )
+        guard = [
+            sticks(foot, foot + [0, 0, 1.0], 0.012, rail, sections=3),
+            boxes(place + [0, -out / 2, 1.1], (wide, 0.05, 0.05), rail),
+        ]
     sides = [boxes(place + [s * wide / 2, 0, 1.05], (0.04, out, 0.05), rail) for s in (-1, 1)]
     pots = place[rng.random(len(place)) < 0.3] + [wide * 0.2, -out * 0.3, 0.15]
     return [slab, *guard, *sides, boxes(pots, (0.4, 0.3, 0.7), palette("leaves"))]
@@ -106,9 +119,15 @@ def _shop(rng: np.random.Generator, palette: Palette, front: Facade, trim: int) 
     x = (np.arange(count) + 0.5) / count * front.width - front.width / 2
     wide, tall = front.width / count * 0.82, front.ground - 0.95
     place = np.column_stack([x, np.zeros(count), np.full(count, 0.35)])
-    glass = boxes(place - [0, 0.03, 0], (wide, 0.1, tall), palette.another("shop") if rng.random() < 0.5 else palette("window"))
+    glass = boxes(
+        place - [0, 0.03, 0], (wide, 0.1, tall), palette.another("shop") if rng.random() < 0.5 else palette("window")
+    )
     parts = [glass, boxes(place - [0, 0.0, 0.1], (wide + 0.2, 0.1, tall + 0.2), trim)]
-    parts.append(boxes(place * [1, 0, 0] + [wide * 0.3, -0.05, 0.05], (0.95, 0.1, 2.15), palette.any_of("painted wood", "window")))
+    parts.append(
+        boxes(
+            place * [1, 0, 0] + [wide * 0.3, -0.05, 0.05], (0.95, 0.1, 2.15), palette.any_of("painted wood", "window")
+        )
+    )
     board = boxes(place * [1, 0, 0] + [0, -0.1, front.ground - 0.62], (wide, 0.15, 0.5), palette.another("sign"))
     parts.append(board)
     if rng.random() < 0.5:
@@ -116,8 +135,24 @@ def _shop(rng: np.random.Generator, palette: Palette, front: Facade, trim: int) 
         left, right = x - wide / 2, x + wide / 2
         zero, full = np.zeros(count), np.ones(count)
         edge = high - 0.5
-        top = [np.stack(c, 1) for c in ((left, zero, full * high), (right, zero, full * high), (right, -out * full, edge * full), (left, -out * full, edge * full))]
-        lip = [np.stack(c, 1) for c in ((left, -out * full, edge * full), (right, -out * full, edge * full), (right, -out * full, (edge - 0.2) * full), (left, -out * full, (edge - 0.2) * full))]
+        top = [
+            np.stack(c, 1)
+            for c in (
+                (left, zero, full * high),
+                (right, zero, full * high),
+                (right, -out * full, edge * full),
+                (left, -out * full, edge * full),
+            )
+        ]
+        lip = [
+            np.stack(c, 1)
+            for c in (
+                (left, -out * full, edge * full),
+                (right, -out * full, edge * full),
+                (right, -out * full, (edge - 0.2) * full),
+                (left, -out * full, (edge - 0.2) * full),
+            )
+        ]
         parts.append(quads(np.concatenate([np.stack(top, 1), np.stack(lip, 1)]), palette.another("awning")))
     if rng.random() < 0.6:
         side, z = float(rng.uniform(-0.4, 0.4)) * front.width, float(rng.uniform(2.6, front.ground + 1))
@@ -132,7 +167,10 @@ def _entrance(rng: np.random.Generator, palette: Palette, front: Facade, trim: i
     others = np.delete(x, door_bay)
     place = np.column_stack([others, np.zeros(len(others)), np.full(len(others), 1.0)])
     wide, tall = bay * 0.5, front.ground - 1.9
-    parts = [boxes(place - [0, 0.02, 0.07], (wide + 0.16, 0.08, tall + 0.14), trim), boxes(place - [0, 0.035, 0], (wide, 0.08, tall), palette("window"))]
+    parts = [
+        boxes(place - [0, 0.02, 0.07], (wide + 0.16, 0.08, tall + 0.14), trim),
+        boxes(place - [0, 0.035, 0], (wide, 0.08, tall), palette("window")),
+    ]
     at = float(x[door_bay])
     parts.append(boxes([[at, -0.02, 0.1]], (1.3, 0.1, 2.4), trim))
     parts.append(boxes([[at, -0.05, 0.15]], (1.0, 0.1, 2.1), palette.another("painted wood")))
@@ -143,7 +181,13 @@ def _entrance(rng: np.random.Generator, palette: Palette, front: Facade, trim: i
 
 
 def _dressing(rng: np.random.Generator, palette: Palette, front: Facade, trim: int, wall: int) -> list[Mesh]:
-    parts = [boxes([[0, -0.02, -1.0]], (front.width + 0.04, 0.1, 1.0 + float(rng.uniform(0.2, 0.8))), palette.any_of("stone", "concrete"))]
+    parts = [
+        boxes(
+            [[0, -0.02, -1.0]],
+            (front.width + 0.04, 0.1, 1.0 + float(rng.uniform(0.2, 0.8))),
+            palette.any_of("stone", "concrete"),
+        )
+    ]
     if rng.random() < 0.6:
         parts.append(boxes([[0, -0.08, front.height + 0.05]], (front.width + 0.1, 0.35, 0.3), trim))
     if rng.random() < 0.4:
@@ -166,15 +210,21 @@ def _side_windows(rng: np.random.Generator, palette: Palette, front: Facade, dep
     grid = grid[rng.random(len(grid)) < 0.7]
     places = [np.column_stack([np.full(len(grid), s * front.width / 2), grid]) for s in (-1, 1)]
     back = front.cells() + [0, 0.8]
-    behind = boxes(np.column_stack([back[:, 0], np.full(len(back), depth), back[:, 1]]), (1.1, 0.06, 1.4), palette("window"))
+    behind = boxes(
+        np.column_stack([back[:, 0], np.full(len(back), depth), back[:, 1]]), (1.1, 0.06, 1.4), palette("window")
+    )
     return [boxes(np.concatenate(places), (0.06, 1.0, 1.4), palette("window")), behind]
 
 
-def _roof(rng: np.random.Generator, palette: Palette, width: float, depth: float, high: float, trim: int, wall: int) -> Mesh:
+def _roof(
+    rng: np.random.Generator, palette: Palette, width: float, depth: float, high: float, trim: int, wall: int
+) -> Mesh:
     if rng.random() < 0.4:
         rim = boxes([[0, 0.1, high], [0, depth - 0.1, high]], (width, 0.2, 0.6), trim)
         count = int(rng.integers(1, 5))
-        spots = np.column_stack([rng.uniform(-0.4, 0.4, count) * width, rng.uniform(0.2, 0.8, count) * depth, np.full(count, high)])
+        spots = np.column_stack(
+            [rng.uniform(-0.4, 0.4, count) * width, rng.uniform(0.2, 0.8, count) * depth, np.full(count, high)]
+        )
         plant = boxes(spots, rng.uniform(0.8, 2.4, (count, 3)), palette.any_of("metal", "concrete"))
         mast = sticks(spots[:1], spots[:1] + [0, 0, 4.0], 0.04, palette("dark metal"))
         return join([rim, plant, mast])
@@ -182,7 +232,16 @@ def _roof(rng: np.random.Generator, palette: Palette, width: float, depth: float
     return gable(rng, palette, width, depth, high, tiles, wall, along=rng.random() < 0.75)
 
 
-def gable(rng: np.random.Generator, palette: Palette, width: float, depth: float, high: float, tiles: int, wall: int, along: bool = True) -> Mesh:
+def gable(
+    rng: np.random.Generator,
+    palette: Palette,
+    width: float,
+    depth: float,
+    high: float,
+    tiles: int,
+    wall: int,
+    along: bool = True,
+) -> Mesh:
     """A pitched roof above z = high with overhanging eaves, chimneys and dormers; along: the ridge runs along x."""
     span = depth if along else width
     rise, over = span * float(rng.uniform(0.22, 0.5)), float(rng.uniform(0.15, 0.6))
@@ -191,7 +250,9 @@ def gable(rng: np.random.Generator, palette: Palette, width: float, depth: float
     drop = rise * over / (span / 2)
     ridge, eave = high + rise, high - drop
     hip = run * 0.35 if rng.random() < 0.3 else 0.0
-    slope = [[[-run, s * half, eave], [run, s * half, eave], [run - hip, 0, ridge], [-run + hip, 0, ridge]] for s in (-1, 1)]
+    slope = [
+        [[-run, s * half, eave], [run, s * half, eave], [run - hip, 0, ridge], [-run + hip, 0, ridge]] for s in (-1, 1)
+    ]
     top = quads(slope, tiles)
     under = quads(np.asarray(slope) - [0, 0, 0.14], palette("trim"))
     inner = run - over * 0.6
@@ -201,7 +262,13 @@ def gable(rng: np.random.Generator, palette: Palette, width: float, depth: float
     parts = [top, under, quads(ends, wall if not hip else tiles)]
     chimneys = int(rng.integers(0, 3))
     if chimneys:
-        spots = np.column_stack([rng.uniform(-0.8, 0.8, chimneys) * inner, rng.uniform(-0.2, 0.2, chimneys) * span, np.full(chimneys, high + rise * 0.5)])
+        spots = np.column_stack(
+            [
+                rng.uniform(-0.8, 0.8, chimneys) * inner,
+                rng.uniform(-0.2, 0.2, chimneys) * span,
+                np.full(chimneys, high + rise * 0.5),
+            ]
+        )
         parts.append(boxes(spots, (0.7, 0.6, rise * 0.5 + 0.9), palette("brick")))
     if rng.random() < 0.4:
         count = max(1, int(run / 2.2))
@@ -228,7 +295,9 @@ def office(rng: np.random.Generator, palette: Palette, width: float, depth: floa
         level = np.arange(floors) * storey + (1.1 if bands else 0.25)
         grid = np.stack(np.meshgrid(across, level), -1).reshape(-1, 2)
         place = np.column_stack([grid[:, 0], np.full(len(grid), -0.02), grid[:, 1]])
-        panes = boxes(place, (span / columns * (0.98 if bands else 0.88), 0.1, storey * (0.55 if bands else 0.85)), glass[0])
+        panes = boxes(
+            place, (span / columns * (0.98 if bands else 0.88), 0.1, storey * (0.55 if bands else 0.85)), glass[0]
+        )
         face = [split_materials(rng, panes, glass, 12)]
         if bands:
             mullions = np.arange(-span / 2 + 0.6, span / 2, 1.5)
@@ -238,12 +307,18 @@ def office(rng: np.random.Generator, palette: Palette, width: float, depth: floa
     parts.append(boxes([[0, -0.06, 0.05]], (min(6.0, width * 0.4), 0.14, 2.8), palette("shop")))
     parts.append(boxes([[0, -1.2, 3.0]], (min(7.0, width * 0.5), 2.4, 0.25), palette("metal")))
     if rng.random() < 0.5:
-        parts.append(boxes([[rng.uniform(-0.2, 0.2) * width, -0.2, high - 2.0]], (width * 0.3, 0.2, 1.4), palette.another("sign")))
+        parts.append(
+            boxes(
+                [[rng.uniform(-0.2, 0.2) * width, -0.2, high - 2.0]], (width * 0.3, 0.2, 1.4), palette.another("sign")
+            )
+        )
     parts.append(boxes([[0, depth * 0.5, high]], (width * 0.4, depth * 0.4, 2.5), palette("metal")))
     return join(parts)
 
 
-def cottage(rng: np.random.Generator, palette: Palette, width: float = 9.0, depth: float = 8.0, floors: int = 1) -> Mesh:
+def cottage(
+    rng: np.random.Generator, palette: Palette, width: float = 9.0, depth: float = 8.0, floors: int = 1
+) -> Mesh:
     """A detached house: door with porch, windows, pitched roof, maybe a garage beside it."""
     storey = float(rng.uniform(2.5, 3.0))
     wall = palette.another(str(rng.choice(["brick", "plaster", "cladding", "stone"])))
@@ -261,15 +336,27 @@ def cottage(rng: np.random.Generator, palette: Palette, width: float = 9.0, dept
     return join(parts)
 
 
-def shed(rng: np.random.Generator, palette: Palette, width: float = 20.0, depth: float = 14.0, high: float = 6.0) -> Mesh:
+def shed(
+    rng: np.random.Generator, palette: Palette, width: float = 20.0, depth: float = 14.0, high: float = 6.0
+) -> Mesh:
     """A hall of sheet metal or planks: big gates, ribs, a low roof."""
     wall = palette.another(str(rng.choice(["container", "metal roof", "cladding", "brick", "concrete"])))
     parts = [box(width, depth, high).moved(y=depth / 2).of(wall)]
     ribs = np.arange(-width / 2, width / 2 + 0.1, max(2.0, width / 10))
-    parts.append(boxes(np.column_stack([ribs, np.full(len(ribs), -0.05), np.zeros(len(ribs))]), (0.25, 0.2, high), palette("metal")))
+    parts.append(
+        boxes(
+            np.column_stack([ribs, np.full(len(ribs), -0.05), np.zeros(len(ribs))]), (0.25, 0.2, high), palette("metal")
+        )
+    )
     gates = max(1, int(width / 8))
     x = (np.arange(gates) + 0.5) / gates * width - width / 2
-    parts.append(boxes(np.column_stack([x, x * 0 - 0.03, x * 0]), (min(4.5, width / gates * 0.6), 0.15, high * 0.65), palette.any_of("dark metal", "painted wood", "container")))
+    parts.append(
+        boxes(
+            np.column_stack([x, x * 0 - 0.03, x * 0]),
+            (min(4.5, width / gates * 0.6), 0.15, high * 0.65),
+            palette.any_of("dark metal", "painted wood", "container"),
+        )
+    )
     parts.append(boxes([[0, -0.04, high * 0.78]], (width * 0.7, 0.1, high * 0.12), palette("window")))
     parts.append(gable(rng, palette, width, depth, high, palette("metal roof"), wall, along=rng.random() < 0.7))
     return join(parts)

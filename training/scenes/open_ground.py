@@ -28,23 +28,53 @@ def country_road(rng: Generator) -> Scene:
     verge, ditch = half + float(rng.uniform(0.5, 1.5)), float(rng.uniform(0.2, 0.8))
     left, right = palette.any_of("crop", "grass", "dry grass", "soil"), palette.any_of("crop", "grass", "dry grass")
     bank = palette.any_of("grass", "dry grass")
-    x = [-500, -90, -30, -verge - 2.4, -verge - 1.2, -verge, -half, 0, half, verge, verge + 1.2, verge + 2.4, 30, 90, 500]
+    x = [
+        -500,
+        -90,
+        -30,
+        -verge - 2.4,
+        -verge - 1.2,
+        -verge,
+        -half,
+        0,
+        half,
+        verge,
+        verge + 1.2,
+        verge + 2.4,
+        30,
+        90,
+        500,
+    ]
     z = [1, 0.5, 0.3, 0.1, -ditch, 0, 0, 0.05, 0, 0, -ditch, 0.1, 0.3, 0.5, 1]
     site.ground(x, z, [left, left, left, bank, bank, bank, road, road, bank, bank, bank, right, right, right])
     if road == palette("asphalt") and rng.random() < 0.7:
         road_paint(site, half, half)
-    trees = [*greenery(site, 2), vegetation.conifer(rng, palette("bark"), palette("conifer"), float(rng.uniform(7, 14)))]
+    trees = [
+        *greenery(site, 2),
+        vegetation.conifer(rng, palette("bark"), palette("conifer"), float(rng.uniform(7, 14))),
+    ]
     for side in (-1, 1):
         if rng.random() < 0.5:
             step = float(rng.uniform(6, 18))
             y = np.arange(-40, 110, step)
-            site.scatter(trees[rng.integers(2)], np.column_stack([y * 0 + side * (verge + 3.2), y]), scale=rng.uniform(0.7, 1.3, len(y)))
+            site.scatter(
+                trees[rng.integers(2)],
+                np.column_stack([y * 0 + side * (verge + 3.2), y]),
+                scale=rng.uniform(0.7, 1.3, len(y)),
+            )
         kind = rng.random()
         for y in np.arange(-30, 70, 12.0):
             if kind < 0.35:
-                site.add(furniture.fence(rng, palette, 12.0, "wire" if rng.random() < 0.7 else "rails"), side * (verge + 2.8), float(y), pi / 2)
+                site.add(
+                    furniture.fence(rng, palette, 12.0, "wire" if rng.random() < 0.7 else "rails"),
+                    side * (verge + 2.8),
+                    float(y),
+                    pi / 2,
+                )
             elif kind < 0.6 and y < 40:
-                site.add(vegetation.hedge(rng, palette("leaves"), 12.0, 1.4, 0.9, 200), side * (verge + 3), float(y), pi / 2)
+                site.add(
+                    vegetation.hedge(rng, palette("leaves"), 12.0, 1.4, 0.9, 200), side * (verge + 3), float(y), pi / 2
+                )
         spots = np.column_stack([side * rng.uniform(12, 150, 12), rng.uniform(-100, 180, 12)])
         site.scatter(trees[rng.integers(3)], spots[:6], scale=rng.uniform(0.7, 1.5, 6))
         site.scatter(vegetation.bush(rng, palette("leaves"), 1.4, 100), spots[6:])
@@ -52,24 +82,54 @@ def country_road(rng: Generator) -> Scene:
         site.scatter(furniture.bollard(rng, palette), np.column_stack([posts * 0 + side * (half + 0.35), posts]))
     grass_along(site, [-verge, verge], 260)
     if rng.random() < 0.6:
-        site.add(furniture.power_line(rng, palette, 7, 40), float(rng.choice([-1, 1])) * (verge + float(rng.uniform(3, 15))), yaw=float(rng.normal(0, 0.1)))
+        site.add(
+            furniture.power_line(rng, palette, 7, 40),
+            float(rng.choice([-1, 1])) * (verge + float(rng.uniform(3, 15))),
+            yaw=float(rng.normal(0, 0.1)),
+        )
     for _ in range(2):
-        site.add(buildings.cottage(rng, palette, 12, 9, 2), float(rng.choice([-1, 1])) * float(rng.uniform(18, 90)), float(rng.uniform(20, 120)), float(rng.uniform(0, 6)))
-    site.add(buildings.shed(rng, palette), float(rng.choice([-1, 1])) * float(rng.uniform(40, 120)), float(rng.uniform(20, 150)), float(rng.uniform(0, 6)))
+        site.add(
+            buildings.cottage(rng, palette, 12, 9, 2),
+            float(rng.choice([-1, 1])) * float(rng.uniform(18, 90)),
+            float(rng.uniform(20, 120)),
+            float(rng.uniform(0, 6)),
+        )
+    site.add(
+        buildings.shed(rng, palette),
+        float(rng.choice([-1, 1])) * float(rng.uniform(40, 120)),
+        float(rng.uniform(20, 150)),
+        float(rng.uniform(0, 6)),
+    )
     for _ in range(int(rng.integers(0, 3))):
-        site.scatter(hay_bale(site), np.column_stack([rng.uniform(10, 60, 5) * rng.choice([-1, 1]), rng.uniform(-20, 90, 5)]))
+        site.scatter(
+            hay_bale(site), np.column_stack([rng.uniform(10, 60, 5) * rng.choice([-1, 1]), rng.uniform(-20, 90, 5)])
+        )
     traffic(site, half, half, int(rng.integers(0, 4)))
     if rng.random() < 0.4:
-        site.add(vehicles.tractor(rng, palette), float(rng.choice([-1, 1])) * float(rng.uniform(6, 20)), float(rng.uniform(8, 30)), float(rng.uniform(0, 6)))
+        site.add(
+            vehicles.tractor(rng, palette),
+            float(rng.choice([-1, 1])) * float(rng.uniform(6, 20)),
+            float(rng.uniform(8, 30)),
+            float(rng.uniform(0, 6)),
+        )
     site.add(furniture.sign_post(rng, palette), half + 0.8, float(rng.uniform(3, 30)))
     site.crowd(np.column_stack([rng.choice([-1, 1], 2) * (half + 0.2), rng.uniform(4, 30, 2)]), kinds=2)
     site.backdrop(hills=rng.random() < 0.75, skyline=0)
 
     def spot() -> tuple[float, float, float]:
-        x = float(rng.uniform(-1, 1)) * half if rng.random() < 0.7 else float(rng.choice([-1, 1])) * float(rng.uniform(verge + 3.5, verge + 9))
+        x = (
+            float(rng.uniform(-1, 1)) * half
+            if rng.random() < 0.7
+            else float(rng.choice([-1, 1])) * float(rng.uniform(verge + 3.5, verge + 9))
+        )
         return x, float(rng.uniform(-22, 22)), facing(rng, 0.4)
 
-    return site.finish(spot, ("person", "person", "car", "car", "robot", "drone"), near=0.4, foreground=(*NATURE, "post", "bicycle", "car"))
+    return site.finish(
+        spot,
+        ("person", "person", "car", "car", "robot", "drone"),
+        near=0.4,
+        foreground=(*NATURE, "post", "bicycle", "car"),
+    )
 
 
 def rocky_hills(rng: Generator) -> Scene:
@@ -107,20 +167,52 @@ def forest_path(rng: Generator) -> Scene:
         leaf = palette.any_of("leaves", "leaves", "autumn leaves")
         shapes = [vegetation.tree(rng, bark, leaf, tall, 330, low=k == 2) for k in range(3)]
     count = 48
-    spots = np.column_stack([rng.choice([-1, 1], count) * (half + 0.7 + rng.gamma(1.5, 6, count)), rng.uniform(-30, 60, count)])
+    spots = np.column_stack(
+        [rng.choice([-1, 1], count) * (half + 0.7 + rng.gamma(1.5, 6, count)), rng.uniform(-30, 60, count)]
+    )
     for k, shape in enumerate(shapes):
-        site.scatter(shape, spots[k::3][: 9 if len(shape.faces) > 1000 else 16], scale=rng.uniform(0.6, 1.2, len(spots[k::3][: 9 if len(shape.faces) > 1000 else 16])))
-    trunks = np.column_stack([rng.choice([-1, 1], 80) * (half + 0.8 + rng.gamma(2, 9, 80)), rng.uniform(-40, 90, 80), np.full(80, -0.3)])
+        site.scatter(
+            shape,
+            spots[k::3][: 9 if len(shape.faces) > 1000 else 16],
+            scale=rng.uniform(0.6, 1.2, len(spots[k::3][: 9 if len(shape.faces) > 1000 else 16])),
+        )
+    trunks = np.column_stack(
+        [rng.choice([-1, 1], 80) * (half + 0.8 + rng.gamma(2, 9, 80)), rng.uniform(-40, 90, 80), np.full(80, -0.3)]
+    )
     radius = rng.uniform(0.08, 0.28, 80)
-    site.add(sticks(trunks, trunks + np.column_stack([rng.normal(0, 0.8, (80, 2)), rng.uniform(9, 16, 80)]), radius, bark, radius * 0.4, sections=7))
+    site.add(
+        sticks(
+            trunks,
+            trunks + np.column_stack([rng.normal(0, 0.8, (80, 2)), rng.uniform(9, 16, 80)]),
+            radius,
+            bark,
+            radius * 0.4,
+            sections=7,
+        )
+    )
     bush = vegetation.bush(rng, palette("leaves"), 0.8, 130)
     low = np.column_stack([rng.choice([-1, 1], 22) * (half + 0.6 + rng.gamma(1.2, 4, 22)), rng.uniform(-20, 40, 22)])
     site.scatter(bush, low, scale=rng.uniform(0.4, 1.4, 22))
     grass_along(site, [-half - 0.4, half + 0.4], 220)
-    logs = np.column_stack([rng.choice([-1, 1], 6) * (half + rng.uniform(0.8, 6, 6)), rng.uniform(-10, 25, 6), np.full(6, 0.15)])
-    site.add(sticks(logs, logs + np.column_stack([rng.normal(0, 2, (6, 2)), rng.uniform(0, 0.5, 6)]), rng.uniform(0.08, 0.25, 6), bark, sections=9))
+    logs = np.column_stack(
+        [rng.choice([-1, 1], 6) * (half + rng.uniform(0.8, 6, 6)), rng.uniform(-10, 25, 6), np.full(6, 0.15)]
+    )
+    site.add(
+        sticks(
+            logs,
+            logs + np.column_stack([rng.normal(0, 2, (6, 2)), rng.uniform(0, 0.5, 6)]),
+            rng.uniform(0.08, 0.25, 6),
+            bark,
+            sections=9,
+        )
+    )
     site.scatter(vegetation.rock(rng, palette("rock"), 0.5, 1), low[:8] + 0.7, scale=rng.uniform(0.3, 1.3, 8))
-    site.crowd(np.column_stack([rng.uniform(-0.8, 0.8, 3) * half, rng.uniform(-15, 25, 3)]), rng.choice([0.0, pi], 3), "walk", 2)
+    site.crowd(
+        np.column_stack([rng.uniform(-0.8, 0.8, 3) * half, rng.uniform(-15, 25, 3)]),
+        rng.choice([0.0, pi], 3),
+        "walk",
+        2,
+    )
     wall_of_trees(site, 45)
 
     def spot() -> tuple[float, float, float]:
@@ -139,28 +231,62 @@ def park(rng: Generator) -> Scene:
     site.ground(x, [0, 0, 0.8, 0.5, 0.2, 0, 0, 0.2, 0.5, 0.8, 0, 0], [lawn] * 5 + [path] + [lawn] * 5)
     for shape in [*greenery(site, 2), vegetation.conifer(rng, palette("bark"), palette("conifer"))]:
         count = int(rng.integers(3, 8))
-        spots = np.column_stack([rng.choice([-1, 1], count) * (half + rng.uniform(1.2, 28, count)), rng.uniform(-28, 55, count)])
+        spots = np.column_stack(
+            [rng.choice([-1, 1], count) * (half + rng.uniform(1.2, 28, count)), rng.uniform(-28, 55, count)]
+        )
         site.scatter(shape, spots, scale=rng.uniform(0.6, 1.4, count))
     for side in (-1, 1):
         y = np.sort(rng.uniform(-15, 35, 3))
-        site.scatter(furniture.bench(rng, palette), np.column_stack([y * 0 + side * (half + 0.6), y]), y * 0 + side * pi / 2)
+        site.scatter(
+            furniture.bench(rng, palette), np.column_stack([y * 0 + side * (half + 0.6), y]), y * 0 + side * pi / 2
+        )
         site.crowd(np.column_stack([y[:1] * 0 + side * (half + 0.6), y[:1] + 0.3]), side * pi / 2, "sit", 1)
         for _ in range(2):
-            bed = vegetation.flower_bed(rng, palette("blade"), palette.some("flower", 2), float(rng.uniform(2, 6)), float(rng.uniform(0.8, 2)), 110)
-            site.add(bed, side * (half + float(rng.uniform(1.5, 5))), float(rng.uniform(-10, 20)), float(rng.uniform(0, pi)))
+            bed = vegetation.flower_bed(
+                rng,
+                palette("blade"),
+                palette.some("flower", 2),
+                float(rng.uniform(2, 6)),
+                float(rng.uniform(0.8, 2)),
+                110,
+            )
+            site.add(
+                bed, side * (half + float(rng.uniform(1.5, 5))), float(rng.uniform(-10, 20)), float(rng.uniform(0, pi))
+            )
         posts = np.arange(-30, 60, 15.0) + float(rng.uniform(0, 7))
-        site.scatter(furniture.lamp_post(rng, palette, float(rng.uniform(3, 4.2))), np.column_stack([posts * 0 + side * (half + 0.3), posts]))
-        site.add(vegetation.hedge(rng, palette("leaves"), float(rng.uniform(6, 14)), float(rng.uniform(0.6, 1.6))), side * float(rng.uniform(6, 12)), float(rng.uniform(-10, 20)), float(rng.choice([0, pi / 2])))
+        site.scatter(
+            furniture.lamp_post(rng, palette, float(rng.uniform(3, 4.2))),
+            np.column_stack([posts * 0 + side * (half + 0.3), posts]),
+        )
+        site.add(
+            vegetation.hedge(rng, palette("leaves"), float(rng.uniform(6, 14)), float(rng.uniform(0.6, 1.6))),
+            side * float(rng.uniform(6, 12)),
+            float(rng.uniform(-10, 20)),
+            float(rng.choice([0, pi / 2])),
+        )
         site.lamp_at(side * (half + 0.3), float(posts[2]), 3.6)
     if rng.random() < 0.4:
-        site.add(furniture.swing(rng, palette), float(rng.choice([-8, 8])), float(rng.uniform(4, 18)), float(rng.uniform(0, 6)))
+        site.add(
+            furniture.swing(rng, palette),
+            float(rng.choice([-8, 8])),
+            float(rng.uniform(4, 18)),
+            float(rng.uniform(0, 6)),
+        )
     if rng.random() < 0.3:
         site.add(furniture.stall(rng, palette), half + 2, float(rng.uniform(5, 20)), pi / 2)
     site.add(furniture.bin_(rng, palette), half + 0.5, 3.0)
-    site.crowd(np.column_stack([rng.normal(0, half * 0.7, 5), rng.uniform(-15, 35, 5)]), rng.choice([0.0, pi], 5) + rng.normal(0, 0.4, 5))
+    site.crowd(
+        np.column_stack([rng.normal(0, half * 0.7, 5), rng.uniform(-15, 35, 5)]),
+        rng.choice([0.0, pi], 5) + rng.normal(0, 0.4, 5),
+    )
     site.crowd(np.column_stack([rng.uniform(-20, 20, 4), rng.uniform(-15, 30, 4)]), kinds=3)
     for _ in range(2):
-        site.add(vehicles.bicycle(rng, palette), float(rng.uniform(-1, 1)) * (half + 2), float(rng.uniform(2, 15)), float(rng.uniform(0, 6)))
+        site.add(
+            vehicles.bicycle(rng, palette),
+            float(rng.uniform(-1, 1)) * (half + 2),
+            float(rng.uniform(2, 15)),
+            float(rng.uniform(0, 6)),
+        )
     grass_along(site, [-half - 0.2, half + 0.2], 160, 0.14)
     wall_of_trees(site, 60)
     site.backdrop(skyline=8)
@@ -169,7 +295,22 @@ def park(rng: Generator) -> Scene:
         x = float(rng.uniform(-0.9, 0.9)) * half if rng.random() < 0.5 else float(rng.uniform(-12, 12))
         return x, float(rng.uniform(-15, 15)), facing(rng, 0.5)
 
-    return site.finish(spot, foreground=("person", "person", "crown", "crown", "bush", "small", "small", "bicycle", "post", "grass", "trunk"))
+    return site.finish(
+        spot,
+        foreground=(
+            "person",
+            "person",
+            "crown",
+            "crown",
+            "bush",
+            "small",
+            "small",
+            "bicycle",
+            "post",
+            "grass",
+            "trunk",
+        ),
+    )
 
 
 def waterfront(rng: Generator) -> Scene:
@@ -181,13 +322,25 @@ def waterfront(rng: Generator) -> Scene:
     drop = -0.9 if not beach else -0.45
     back = palette.any_of("grass", "pavement", "asphalt") if not beach else palette.any_of("dry grass", "sand")
     shore = [edge, edge + 0.01] if not beach else [edge, edge + 6]
-    site.ground([-500, -90, -30, -9, *shore, 60, 200, 700], [3, 1.5, 0.6, 0, 0, drop, drop, drop, drop], [back, back, back, walk, palette("concrete") if not beach else walk, water, water, water])
+    site.ground(
+        [-500, -90, -30, -9, *shore, 60, 200, 700],
+        [3, 1.5, 0.6, 0, 0, drop, drop, drop, drop],
+        [back, back, back, walk, palette("concrete") if not beach else walk, water, water, water],
+    )
     if beach:
         spots = np.column_stack([rng.uniform(-8, edge + 1, 9), rng.uniform(-20, 40, 9)])
         for k in range(3):
             site.scatter(furniture.parasol(rng, palette), spots[k::3])
-        site.scatter(vegetation.palm(rng, palette("bark"), palette("leaves")), np.column_stack([rng.uniform(-14, -2, 6), rng.uniform(-20, 50, 6)]), scale=rng.uniform(0.7, 1.3, 6))
-        site.scatter(vegetation.rock(rng, palette("rock"), 0.7, 1), np.column_stack([rng.uniform(edge - 3, edge + 9, 10), rng.uniform(-20, 60, 10)]), scale=rng.uniform(0.4, 1.6, 10))
+        site.scatter(
+            vegetation.palm(rng, palette("bark"), palette("leaves")),
+            np.column_stack([rng.uniform(-14, -2, 6), rng.uniform(-20, 50, 6)]),
+            scale=rng.uniform(0.7, 1.3, 6),
+        )
+        site.scatter(
+            vegetation.rock(rng, palette("rock"), 0.7, 1),
+            np.column_stack([rng.uniform(edge - 3, edge + 9, 10), rng.uniform(-20, 60, 10)]),
+            scale=rng.uniform(0.4, 1.6, 10),
+        )
     else:
         rail = furniture.fence(rng, palette, 10.0, str(rng.choice(["railing", "rails", "wall", "mesh"])))
         for y in np.arange(-40, 90, 10.0):
@@ -200,20 +353,40 @@ def waterfront(rng: Generator) -> Scene:
         site.lamp_at(edge - 0.7, 10, 4)
     for _ in range(int(rng.integers(2, 8))):
         long = float(rng.uniform(3, 12))
-        site.add(vehicles.boat(rng, palette, long), edge + (8 if beach else 2.5) + float(rng.gamma(1.2, 14)), float(rng.uniform(-25, 70)), float(rng.uniform(0, 6)), drop + 0.02)
+        site.add(
+            vehicles.boat(rng, palette, long),
+            edge + (8 if beach else 2.5) + float(rng.gamma(1.2, 14)),
+            float(rng.uniform(-25, 70)),
+            float(rng.uniform(0, 6)),
+            drop + 0.02,
+        )
     for _ in range(3):
-        site.add(buildings.town_house(rng, palette, float(rng.uniform(8, 14)), 10, int(rng.integers(2, 6))), float(rng.uniform(-16, -12)) - (8 if beach else 0), float(rng.uniform(-10, 45)), pi / 2)
+        site.add(
+            buildings.town_house(rng, palette, float(rng.uniform(8, 14)), 10, int(rng.integers(2, 6))),
+            float(rng.uniform(-16, -12)) - (8 if beach else 0),
+            float(rng.uniform(-10, 45)),
+            pi / 2,
+        )
     for y in np.arange(-60, 140, 24.0):
         site.add(buildings.block(rng, palette, 18.0, 12, float(rng.uniform(7, 22))), -30.0, float(y), pi / 2)
     site.crowd(np.column_stack([rng.uniform(-6, edge - 0.8, 9), rng.uniform(-15, 40, 9)]))
     for make in (furniture.kiosk, furniture.bin_, vehicles.bicycle, furniture.table_and_chairs, furniture.sign_post):
-        site.add(make(rng, palette), float(rng.uniform(-6, edge - 1.5)), float(rng.uniform(-12, 25)), float(rng.choice([0, pi / 2, pi])))
+        site.add(
+            make(rng, palette),
+            float(rng.uniform(-6, edge - 1.5)),
+            float(rng.uniform(-12, 25)),
+            float(rng.choice([0, pi / 2, pi])),
+        )
     if not beach:
         parked(site, -7.0, -30, 60, 0.5)
     site.backdrop(hills=rng.random() < 0.7, skyline=8, inner=230)
 
     def spot() -> tuple[float, float, float]:
-        return float(rng.uniform(-6, edge - 0.8)), float(rng.uniform(-16, 16)), facing(rng, 0.5) - float(rng.choice([0, 0, 0.6]))
+        return (
+            float(rng.uniform(-6, edge - 0.8)),
+            float(rng.uniform(-16, 16)),
+            facing(rng, 0.5) - float(rng.choice([0, 0, 0.6])),
+        )
 
     return site.finish(spot, ("person", "person", "person", "robot", "window"))
 
@@ -225,19 +398,48 @@ def snow_field(rng: Generator) -> Scene:
     snow, road = palette("snow"), palette.any_of("snow", "asphalt", "gravel")
     bank = float(rng.uniform(0.2, 0.9))
     x = [-500, -90, -35, -18, -10, -half - 2.5, -half - 0.9, -half, half, half + 0.9, half + 2.5, 10, 18, 35, 90, 500]
-    site.ground(x, [0, 0, 0.5, 0.2, 0.3, 0.2, bank, 0, 0, bank, 0.2, 0.3, 0.2, 0.5, 0, 0], [snow] * 7 + [road] + [snow] * 7)
-    shapes = [vegetation.conifer(rng, palette("bark"), palette("conifer"), float(rng.uniform(6, 13))), vegetation.conifer(rng, palette("bark"), snow, float(rng.uniform(6, 13)), 9, 9), vegetation.bare_tree(rng, palette("bark"), float(rng.uniform(6, 10)))]
+    site.ground(
+        x, [0, 0, 0.5, 0.2, 0.3, 0.2, bank, 0, 0, bank, 0.2, 0.3, 0.2, 0.5, 0, 0], [snow] * 7 + [road] + [snow] * 7
+    )
+    shapes = [
+        vegetation.conifer(rng, palette("bark"), palette("conifer"), float(rng.uniform(6, 13))),
+        vegetation.conifer(rng, palette("bark"), snow, float(rng.uniform(6, 13)), 9, 9),
+        vegetation.bare_tree(rng, palette("bark"), float(rng.uniform(6, 10))),
+    ]
     for shape in shapes:
         count = int(rng.integers(4, 11))
-        site.scatter(shape, np.column_stack([rng.choice([-1, 1], count) * (half + 2 + rng.gamma(1.4, 10, count)), rng.uniform(-40, 80, count)]), scale=rng.uniform(0.5, 1.3, count))
+        site.scatter(
+            shape,
+            np.column_stack(
+                [rng.choice([-1, 1], count) * (half + 2 + rng.gamma(1.4, 10, count)), rng.uniform(-40, 80, count)]
+            ),
+            scale=rng.uniform(0.5, 1.3, count),
+        )
     for y in np.arange(-20, 50, 10.0):
-        site.add(furniture.fence(rng, palette, 10.0, str(rng.choice(["rails", "wire", "pickets"]))), half + 3.4, float(y), pi / 2, -0.25)
+        site.add(
+            furniture.fence(rng, palette, 10.0, str(rng.choice(["rails", "wire", "pickets"]))),
+            half + 3.4,
+            float(y),
+            pi / 2,
+            -0.25,
+        )
     for _ in range(2):
         cottage = buildings.cottage(rng, palette, float(rng.uniform(7, 11)), 8, int(rng.integers(1, 3)))
-        site.add(cottage, float(rng.choice([-1, 1])) * float(rng.uniform(10, 30)), float(rng.uniform(5, 45)), float(rng.uniform(0, 6)))
+        site.add(
+            cottage,
+            float(rng.choice([-1, 1])) * float(rng.uniform(10, 30)),
+            float(rng.uniform(5, 45)),
+            float(rng.uniform(0, 6)),
+        )
     for _ in range(4):
-        site.add(furniture.heap(rng, snow, float(rng.uniform(0.6, 2))), float(rng.choice([-1, 1])) * (half + 2), float(rng.uniform(-15, 30)))
-    site.scatter(vegetation.rock(rng, palette("rock"), 0.8, 1), rng.uniform(-30, 40, (8, 2)), scale=rng.uniform(0.4, 1.5, 8))
+        site.add(
+            furniture.heap(rng, snow, float(rng.uniform(0.6, 2))),
+            float(rng.choice([-1, 1])) * (half + 2),
+            float(rng.uniform(-15, 30)),
+        )
+    site.scatter(
+        vegetation.rock(rng, palette("rock"), 0.8, 1), rng.uniform(-30, 40, (8, 2)), scale=rng.uniform(0.4, 1.5, 8)
+    )
     posts = np.arange(-40, 80, 14.0)
     stakes = np.column_stack([posts * 0 + half + 1.2, posts, posts * 0])
     site.add(sticks(stakes, stakes + [0, 0, 1.8], 0.025, palette("plastic")))
@@ -252,7 +454,12 @@ def snow_field(rng: Generator) -> Scene:
         x = float(rng.uniform(-0.9, 0.9)) * half if rng.random() < 0.6 else float(rng.uniform(-9, 9))
         return x, float(rng.uniform(-18, 18)), facing(rng, 0.45)
 
-    return site.finish(spot, ("person", "person", "car", "robot", "drone"), near=0.35, foreground=("person", "trunk", "rock", "fence", "post", "car"))
+    return site.finish(
+        spot,
+        ("person", "person", "car", "robot", "drone"),
+        near=0.35,
+        foreground=("person", "trunk", "rock", "fence", "post", "car"),
+    )
 
 
 def desert(rng: Generator) -> Scene:
@@ -264,18 +471,37 @@ def desert(rng: Generator) -> Scene:
     dry = vegetation.bush(rng, palette.any_of("blade", "dry grass"), 0.6, 120)
     site.scatter(dry, rng.normal(0, 25, (24, 2)), scale=rng.uniform(0.4, 1.4, 24))
     if rng.random() < 0.5:
-        site.scatter(vegetation.palm(rng, palette("bark"), palette("leaves")), rng.normal([8, 15], 7, (6, 2)), scale=rng.uniform(0.7, 1.2, 6))
+        site.scatter(
+            vegetation.palm(rng, palette("bark"), palette("leaves")),
+            rng.normal([8, 15], 7, (6, 2)),
+            scale=rng.uniform(0.7, 1.2, 6),
+        )
     for _ in range(int(rng.integers(0, 4))):
-        site.add(furniture.fence(rng, palette, float(rng.uniform(3, 10)), "wall"), float(rng.uniform(-15, 15)), float(rng.uniform(4, 25)), float(rng.uniform(0, pi)))
+        site.add(
+            furniture.fence(rng, palette, float(rng.uniform(3, 10)), "wall"),
+            float(rng.uniform(-15, 15)),
+            float(rng.uniform(4, 25)),
+            float(rng.uniform(0, pi)),
+        )
     if rng.random() < 0.5:
         house = box(6, 5, 3.2).of(palette.any_of("plaster", "stone"))
         site.add(house, float(rng.uniform(-20, 20)), float(rng.uniform(14, 30)), float(rng.uniform(0, pi)))
-    site.add(vehicles.car(rng, palette, str(rng.choice(["suv", "pickup"]))), float(rng.uniform(-9, 9)), float(rng.uniform(6, 20)), float(rng.uniform(0, 6)))
+    site.add(
+        vehicles.car(rng, palette, str(rng.choice(["suv", "pickup"]))),
+        float(rng.uniform(-9, 9)),
+        float(rng.uniform(6, 20)),
+        float(rng.uniform(0, 6)),
+    )
     if rng.random() < 0.5:
         site.add(furniture.power_line(rng, palette, 8, 45), float(rng.uniform(-30, 30)), yaw=float(rng.uniform(0, pi)))
     site.crowd(rng.uniform(-12, 14, (4, 2)), kinds=3)
     site.backdrop(hills=True, skyline=0)
-    return site.finish(anywhere(rng), ("person", "person", "car", "robot", "drone"), near=0.45, foreground=("rock", "rock", "person", "bush", "grass", "car", "post", "trunk"))
+    return site.finish(
+        anywhere(rng),
+        ("person", "person", "car", "robot", "drone"),
+        near=0.45,
+        foreground=("rock", "rock", "person", "bush", "grass", "car", "post", "trunk"),
+    )
 
 
 def wild(site: Site, stones: Sequence[str], rocks: int, trees: int, tufts: int) -> None:
@@ -284,19 +510,32 @@ def wild(site: Site, stones: Sequence[str], rocks: int, trees: int, tufts: int) 
     for name in stones:
         shape = vegetation.rock(rng, palette(name), 1.0, 2 if rng.random() < 0.5 else 1)
         count = rocks // len(stones)
-        site.scatter(shape, rng.normal(0, 1, (count, 2)) * rng.gamma(1.5, 10, (count, 1)), scale=np.exp(rng.normal(-0.5, 0.7, count)))
+        site.scatter(
+            shape,
+            rng.normal(0, 1, (count, 2)) * rng.gamma(1.5, 10, (count, 1)),
+            scale=np.exp(rng.normal(-0.5, 0.7, count)),
+        )
     if trees:
-        shapes = [*greenery(site, 1), vegetation.conifer(rng, palette("bark"), palette("conifer"), float(rng.uniform(5, 12)))]
+        shapes = [
+            *greenery(site, 1),
+            vegetation.conifer(rng, palette("bark"), palette("conifer"), float(rng.uniform(5, 12))),
+        ]
         for shape in shapes:
             site.scatter(shape, rng.normal(0, 28, (trees // 2 + 1, 2)), scale=rng.uniform(0.5, 1.3, trees // 2 + 1))
-        site.scatter(vegetation.bush(rng, palette("leaves"), 0.8, 110), rng.normal(0, 22, (trees + 4, 2)), scale=rng.uniform(0.4, 1.5, trees + 4))
+        site.scatter(
+            vegetation.bush(rng, palette("leaves"), 0.8, 110),
+            rng.normal(0, 22, (trees + 4, 2)),
+            scale=rng.uniform(0.4, 1.5, trees + 4),
+        )
     site.add(vegetation.grass(rng, palette("blade"), rng.normal(0, 9, (tufts, 2)), float(rng.uniform(0.15, 0.5)), 9))
 
 
 def grass_along(site: Site, x: Sequence[float], tufts: int, height: float = 0.3) -> None:
     """Tufts along the edges of a path at x."""
     rng = site.rng
-    spots = np.column_stack([rng.choice(np.asarray(x), tufts) * (1 + np.abs(rng.normal(0, 0.35, tufts))), rng.normal(0, 14, tufts)])
+    spots = np.column_stack(
+        [rng.choice(np.asarray(x), tufts) * (1 + np.abs(rng.normal(0, 0.35, tufts))), rng.normal(0, 14, tufts)]
+    )
     site.add(vegetation.grass(rng, site.palette("blade"), spots, height * float(rng.uniform(0.6, 1.6)), 8))
 
 
@@ -309,8 +548,15 @@ def wall_of_trees(site: Site, distance: float, leaf: str = "leaves") -> None:
     if leaf == "conifer":
         shape: Mesh = vegetation.conifer(rng, palette("bark"), palette("conifer"), 10.0, 7, 6)
     else:
-        shape = join([vegetation.bush(rng, palette(leaf), 3.2, 40).scaled(1, 1, 1.6).moved(z=1.5), boxes([[0, 0, 0]], (0.3, 0.3, 2.5), palette("bark"))])
-    site.scatter(shape, np.column_stack([np.cos(angle) * away, np.sin(angle) * away]), scale=rng.uniform(0.7, 1.7, count))
+        shape = join(
+            [
+                vegetation.bush(rng, palette(leaf), 3.2, 40).scaled(1, 1, 1.6).moved(z=1.5),
+                boxes([[0, 0, 0]], (0.3, 0.3, 2.5), palette("bark")),
+            ]
+        )
+    site.scatter(
+        shape, np.column_stack([np.cos(angle) * away, np.sin(angle) * away]), scale=rng.uniform(0.7, 1.7, count)
+    )
 
 
 def hay_bale(site: Site) -> Mesh:

@@ -89,11 +89,17 @@ class Site:
         if not len(places):
             return
         angle = self.rng.uniform(0, 2 * pi, len(places)) if yaw is None else yaw
-        factor = np.broadcast_to(np.asarray(scale, np.float64), (len(places),)) if np.ndim(scale) == 0 else np.asarray(scale)
-        turn = np.broadcast_to(np.asarray(angle, np.float64)[: len(places)] if np.ndim(angle) else angle, (len(places),))
+        factor = (
+            np.broadcast_to(np.asarray(scale, np.float64), (len(places),)) if np.ndim(scale) == 0 else np.asarray(scale)
+        )
+        turn = np.broadcast_to(
+            np.asarray(angle, np.float64)[: len(places)] if np.ndim(angle) else angle, (len(places),)
+        )
         self.add(copies(shape, np.column_stack([places, np.zeros(len(places))]), turn, factor[: len(places)]))
 
-    def ground(self, x: Sequence[float], z: Sequence[float], materials: Sequence[int], y: ArrayLike | None = None) -> None:
+    def ground(
+        self, x: Sequence[float], z: Sequence[float], materials: Sequence[int], y: ArrayLike | None = None
+    ) -> None:
         """Ground as a profile across x (K columns with heights z, K − 1 materials between) drawn along y."""
         along = lines(500.0, 3.5) if y is None else np.asarray(y, np.float64)
         across, height = np.asarray(x, np.float64), np.asarray(z, np.float64)
@@ -114,7 +120,9 @@ class Site:
         middle = cells.mean(axis=1)[:, :2]
         for patch in patches:
             turn = self.rng.normal(0, 1 / 9, (2, 2))
-            swell = np.sin(middle @ turn[0] + self.rng.uniform(0, 6)) + np.sin(middle @ turn[1] + self.rng.uniform(0, 6))
+            swell = np.sin(middle @ turn[0] + self.rng.uniform(0, 6)) + np.sin(
+                middle @ turn[1] + self.rng.uniform(0, 6)
+            )
             fill[swell > self.rng.uniform(0.5, 1.2)] = patch
         smooth = quads(cells, 0)
         self.add(replace(smooth, material=np.repeat(fill, 2)))
@@ -129,7 +137,9 @@ class Site:
     def crowd(self, spots: ArrayLike, yaw: ArrayLike | None = None, pose: Pose | None = None, kinds: int = 6) -> None:
         """People at spots (K, 2): some figures, turned and scaled differently."""
         places = np.asarray(spots, np.float64).reshape(-1, 2)
-        angle = self.rng.uniform(0, 2 * pi, len(places)) if yaw is None else np.broadcast_to(np.asarray(yaw), len(places))
+        angle = (
+            self.rng.uniform(0, 2 * pi, len(places)) if yaw is None else np.broadcast_to(np.asarray(yaw), len(places))
+        )
         for figure in range(min(kinds, len(places))):
             group = slice(figure, None, kinds)
             scale = self.rng.uniform(0.93, 1.05, len(places[group]))
@@ -146,7 +156,9 @@ class Site:
         rng = self.rng
         for radius in (480.0, 330.0) if hills or (hills is None and rng.random() < 0.6) else ():
             angle = np.linspace(0, 2 * pi, 73)
-            rise = np.abs(sum(rng.uniform(4, 16) / n * np.sin(n * angle + rng.uniform(0, 6)) for n in (1, 2, 3, 5, 9))) + rng.uniform(2, 10)
+            rise = np.abs(
+                sum(rng.uniform(4, 16) / n * np.sin(n * angle + rng.uniform(0, 6)) for n in (1, 2, 3, 5, 9))
+            ) + rng.uniform(2, 10)
             rise = rise * radius / 330
             rise[-1] = rise[0]
             foot = np.stack([np.cos(angle) * radius, np.sin(angle) * radius, np.full(73, -25.0)], 1)
@@ -159,7 +171,9 @@ class Site:
         count = int(rng.integers(20, 60))
         angle, away = rng.uniform(0, 2 * pi, count), rng.uniform(inner, 300, count)
         crown = vegetation.bush(rng, self.palette("leaves"), 4.0, 25)
-        self.scatter(crown, np.column_stack([np.cos(angle) * away, np.sin(angle) * away]), scale=rng.uniform(0.6, 1.6, count))
+        self.scatter(
+            crown, np.column_stack([np.cos(angle) * away, np.sin(angle) * away]), scale=rng.uniform(0.6, 1.6, count)
+        )
 
     def finish(
         self, spot: Spot, heights: Sequence[str] = ("person", "person", "person", "car", "robot"), near: float = 0.5,
@@ -182,7 +196,13 @@ class Site:
 
     def _camera(self, x: float, y: float, yaw: float, kind: str) -> Viewpoint:
         rng = self.rng
-        low, high = {"person": (1.35, 1.9), "car": (1.15, 1.8), "robot": (0.15, 0.6), "window": (3.0, 9.0), "drone": (5.0, 15.0)}[kind]
+        low, high = {
+            "person": (1.35, 1.9),
+            "car": (1.15, 1.8),
+            "robot": (0.15, 0.6),
+            "window": (3.0, 9.0),
+            "drone": (5.0, 15.0),
+        }[kind]
         height = float(rng.uniform(low, high))
         pitch = rng.uniform(-0.6, -0.15) if height > 2.5 else float(np.clip(rng.normal(-0.07, 0.13), -0.42, 0.22))
         roll = rng.normal(0, 0.15 if rng.random() < 0.08 else 0.025)
@@ -194,7 +214,9 @@ class Site:
         rng, palette = self.rng, self.palette
         spans = {"car": (2.8, 5.5), "crown": (1.6, 3.5), "fence": (1.2, 3.0), "parasol": (1.2, 2.6)}
         distance = float(rng.uniform(*spans.get(kind, (0.8, 3.0))))
-        aside = float(rng.uniform(-0.5, 0.5)) * view.horizontal_fov + (float(rng.choice([-0.5, 0.5])) if kind == "crown" else 0.0)
+        aside = float(rng.uniform(-0.5, 0.5)) * view.horizontal_fov + (
+            float(rng.choice([-0.5, 0.5])) if kind == "crown" else 0.0
+        )
         heading = view.yaw + aside
         x, y = view.position[0] - sin(heading) * distance, view.position[1] + cos(heading) * distance
         size = 0.9 if kind == "car" else 0.35
@@ -212,16 +234,28 @@ class Site:
         elif kind == "bush":
             self.add(vegetation.bush(rng, palette("leaves"), float(rng.uniform(0.3, 0.9)), 260), x, y)
         elif kind == "small":
-            make = (furniture.bench, furniture.bin_, furniture.cone, furniture.barrier, furniture.table_and_chairs)[rng.integers(5)]
+            make = (furniture.bench, furniture.bin_, furniture.cone, furniture.barrier, furniture.table_and_chairs)[
+                rng.integers(5)
+            ]
             self.add(make(rng, palette), x, y, yaw)
         elif kind == "bicycle":
             self.add((vehicles.bicycle if rng.random() < 0.7 else vehicles.motorcycle)(rng, palette), x, y, yaw)
         elif kind == "car":
-            self.add(vehicles.car(rng, palette), x, y, heading + float(rng.choice([0.0, pi / 2, pi / 2, pi])) + float(rng.normal(0, 0.15)))
+            self.add(
+                vehicles.car(rng, palette),
+                x,
+                y,
+                heading + float(rng.choice([0.0, pi / 2, pi / 2, pi])) + float(rng.normal(0, 0.15)),
+            )
         elif kind == "parasol":
             self.add(furniture.parasol(rng, palette), x, y)
         elif kind == "fence":
-            self.add(furniture.fence(rng, palette, 4.0, str(rng.choice(["railing", "mesh", "pickets", "rails", "wire"]))), x, y, heading + float(rng.normal(0, 0.5)))
+            self.add(
+                furniture.fence(rng, palette, 4.0, str(rng.choice(["railing", "mesh", "pickets", "rails", "wire"]))),
+                x,
+                y,
+                heading + float(rng.normal(0, 0.5)),
+            )
         elif kind == "rock":
             self.add(vegetation.rock(rng, palette("rock"), float(rng.uniform(0.3, 0.8))), x, y)
         elif kind == "grass":
@@ -233,7 +267,9 @@ class Site:
     def _bent(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         """World coordinates (N, 3) of flat ones."""
         p = np.asarray(points, np.float64)
-        lift = sum((a * (np.sin(p[:, :2] @ k + phase) - np.sin(phase)) for a, k, phase in self._waves), np.zeros(len(p)))
+        lift = sum(
+            (a * (np.sin(p[:, :2] @ k + phase) - np.sin(phase)) for a, k, phase in self._waves), np.zeros(len(p))
+        )
         slope, k = self._curve
         shift = slope / k * (1 - np.cos(np.clip(p[:, 1], -400, 400) * k))
         return np.column_stack([p[:, 0] + shift, p[:, 1], p[:, 2] + lift]).astype(np.float32)
@@ -241,14 +277,18 @@ class Site:
     def _bent_view(self, view: Viewpoint) -> Viewpoint:
         slope, k = self._curve
         x, y, z = map(float, self._bent(np.array([view.position]))[0])
-        return replace(view, position=(x, y, z), yaw=view.yaw - float(np.arctan(slope * sin(view.position[1] * k))) * cos(view.yaw) ** 2)
+        return replace(
+            view,
+            position=(x, y, z),
+            yaw=view.yaw - float(np.arctan(slope * sin(view.position[1] * k))) * cos(view.yaw) ** 2,
+        )
 
     def _bent_lamp(self, lamp: Lamp) -> Lamp:
         x, y, z = map(float, self._bent(np.array([lamp.position]))[0])
         return Lamp((x, y, z), lamp.colour)
 
     def _chosen(self, mesh: Mesh, views: list[Viewpoint], count: int) -> list[Viewpoint]:
-        """Those of the views that stand free and see enough; the best of the rest where too few do."""
+        """Those of the views that stand free and see enough, first those where a row's depth says least; else the next best."""
         distance = np.minimum(Probe(mesh).look(views).reshape(len(views), -1), 1000.0)
         middle = distance.reshape(len(views), 9, 12)[:, 1:-1, 2:-2].reshape(len(views), -1)
         near, seen = (distance < 0.8).mean(axis=1), (distance < 40).mean(axis=1)
@@ -256,10 +296,12 @@ class Site:
         free = (distance.min(axis=1) > 0.35) & (middle.min(axis=1) > 0.4) & (near < 0.3) & (wall < 0.75)
         spread = np.percentile(distance, 90, axis=1) / np.maximum(np.percentile(distance, 10, axis=1), 0.1)
         good = free & (seen > 0.3) & (spread > 2.0)
-        rank = np.argsort(np.where(good, 0, np.where(free & (seen > 0.12), 1, np.where(distance.min(axis=1) > 0.3, 2, 3))), kind="stable")
-        least = [i for i in rank if good[i]] or list(rank[:1])
-        spare = [i for i in rank if not good[i] and free[i] and seen[i] > 0.12]
-        return [views[i] for i in (least + spare[: max(0, 6 - len(least))])[:count]]
+        rows = np.log(distance.reshape(len(views), 9, 12))
+        uneven = np.minimum((rows - np.median(rows, axis=2, keepdims=True)).std(axis=(1, 2)), 0.8)
+        rank = np.where(good, 2.0, np.where(free & (seen > 0.12), 1.0, np.where(distance.min(axis=1) > 0.3, 0.0, -1.0)))
+        best = np.argsort(-(rank + 0.9 * uneven + self.rng.uniform(0, 0.2, len(views))))
+        kept = [i for place, i in enumerate(best) if good[i] or (place < 6 and rank[i] >= 1)] or [best[0]]
+        return [views[i] for i in kept[:count]]
 
 
 def lines(reach: float, step: float, growth: float = 1.16) -> Array:

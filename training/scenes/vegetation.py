@@ -24,15 +24,15 @@ def tree(
     trunk_top = rng.uniform(0.16, 0.24) * height if low else rng.uniform(0.25, 0.42) * height
     width = height * rng.uniform(0.22, 0.42)
     parts = [_trunk(rng, bark, trunk_top + height * 0.25, height * rng.uniform(0.016, 0.028))]
-    tips = _crown_points(rng, int(rng.integers(7, 13)), trunk_top, height, width)
+    tips = _crown_points(rng, int(rng.integers(9, 16)), trunk_top, height, width)
     foot = np.stack([np.zeros(len(tips)), np.zeros(len(tips)), rng.uniform(0.75, 1.1, len(tips)) * trunk_top], axis=1)
     parts.append(_branches(rng, foot, tips, height * 0.011, bark))
-    radius = height * rng.uniform(0.09, 0.15)
+    radius = height * (rng.uniform(0.12, 0.18) if low else rng.uniform(0.1, 0.16))
     blob = _rough_ball(rng, 0.8, 1).of(leaf)
     parts.append(
-        copies(blob, tips, rng.uniform(0, 6, len(tips)), radius * rng.uniform(0.5, 1.0, (len(tips), 1)) * [1, 1, 0.8])
+        copies(blob, tips, rng.uniform(0, 6, len(tips)), radius * rng.uniform(0.45, 0.9, (len(tips), 1)) * [1, 1, 0.7])
     )
-    parts.append(_foliage(rng, tips, radius * 1.25, foliage, height * rng.uniform(0.018, 0.04), leaf))
+    parts.append(_foliage(rng, tips, radius * 1.45, foliage, min(0.3, height * rng.uniform(0.016, 0.034)), leaf))
     return join(parts)
 
 
@@ -61,7 +61,7 @@ def conifer(
     base = height * rng.uniform(0.06, 0.2)
     level = np.repeat(base + (height - base) * np.linspace(0, 0.97, tiers) ** 0.9, fans)
     level = level + rng.normal(0, height * 0.012, len(level))
-    reach = (1 - (level - base) / (height - base)).clip(0.03) ** 0.8 * height * rng.uniform(0.15, 0.25)
+    reach = (1 - (level - base) / (height - base)).clip(0.03) ** 0.8 * height * rng.uniform(0.16, 0.27)
     reach = reach * rng.uniform(0.75, 1.15, len(level))
     angle = np.tile(np.arange(fans) * 2 * pi / fans, tiers) + rng.uniform(0, 2 * pi, len(level))
     out = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
@@ -70,7 +70,7 @@ def conifer(
     droop = np.stack([np.zeros_like(level)] * 2 + [reach * rng.uniform(0.2, 0.5, len(level))], axis=1)
     tip = root + out * reach[:, None] - droop
     middle = (root + tip) / 2 + [0, 0, 0.02 * height]
-    width = side * (reach * 0.33)[:, None]
+    width = side * (reach * 0.42)[:, None]
     hang = np.array([0, 0, 0.12]) * reach[:, None]
     left = quads(np.stack([root, middle + width - hang, tip, middle], axis=1), needle)
     right = quads(np.stack([root, middle, tip, middle - width - hang], axis=1), needle)

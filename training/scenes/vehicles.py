@@ -27,7 +27,9 @@ _CARS: dict[str, tuple[tuple[float, float], ...]] = {
 def car(rng: np.random.Generator, palette: Palette, kind: str | None = None) -> Mesh:
     """A passenger car or van of one of the kinds hatch, saloon, estate, suv, van, pickup."""
     kind = list(_CARS)[rng.choice(6, p=[0.28, 0.2, 0.16, 0.2, 0.1, 0.06])] if kind is None else kind
-    length, width, height, bonnet, rear, front, roof_rear, roof_front = (float(rng.uniform(*span)) for span in _CARS[kind])
+    length, width, height, bonnet, rear, front, roof_rear, roof_front = (
+        float(rng.uniform(*span)) for span in _CARS[kind]
+    )
     paint, glass = palette.another("car paint"), palette("car glass")
     ground, half = float(rng.uniform(0.16, 0.24)), width / 2
     parts = [_hull(length, half, ground, bonnet, float(rng.uniform(0.7, 0.92))).of(paint)]
@@ -36,12 +38,22 @@ def car(rng: np.random.Generator, palette: Palette, kind: str | None = None) -> 
     radius = height * rng.uniform(0.205, 0.225)
     parts.append(_wheels(palette, half, [-0.31 * length, 0.31 * length], float(radius)))
     shine = palette("headlight"), palette("tail light")
-    front_lights = boxes([[x * half * 0.72, length / 2 - 0.07, bonnet * 0.68] for x in (-1, 1)], (0.3, 0.12, 0.12), shine[0])
-    rear_lights = boxes([[x * half * 0.78, -length / 2 + 0.05, bonnet * 0.75] for x in (-1, 1)], (0.22, 0.1, 0.16), shine[1])
+    front_lights = boxes(
+        [[x * half * 0.72, length / 2 - 0.07, bonnet * 0.68] for x in (-1, 1)], (0.3, 0.12, 0.12), shine[0]
+    )
+    rear_lights = boxes(
+        [[x * half * 0.78, -length / 2 + 0.05, bonnet * 0.75] for x in (-1, 1)], (0.22, 0.1, 0.16), shine[1]
+    )
     dark = palette("tyre")
-    bars = boxes([[0, length / 2 - 0.06, bonnet * 0.42], [0, 0, ground - 0.02]], [[width * 0.6, 0.12, 0.16], [width * 0.8, length * 0.7, 0.1]], dark)
+    bars = boxes(
+        [[0, length / 2 - 0.06, bonnet * 0.42], [0, 0, ground - 0.02]],
+        [[width * 0.6, 0.12, 0.16], [width * 0.8, length * 0.7, 0.1]],
+        dark,
+    )
     plates = boxes([[0, s * (length / 2 - 0.01), 0.5] for s in (-1, 1)], (0.5, 0.03, 0.11), palette("line"))
-    mirrors = boxes([[s * (half + 0.08), y[1] - 0.25 * length * 0.3, bonnet] for s in (-1, 1)], (0.18, 0.1, 0.13), paint)
+    mirrors = boxes(
+        [[s * (half + 0.08), y[1] - 0.25 * length * 0.3, bonnet] for s in (-1, 1)], (0.18, 0.1, 0.13), paint
+    )
     return join([*parts, front_lights, rear_lights, bars, plates, mirrors])
 
 
@@ -73,7 +85,10 @@ def _cabin(y: np.ndarray, half: float, low: float, high: float, paint: int, glas
     slopes = np.stack([[corner[1, i], corner[1, (i + 1) % 4], roof_top[(i + 1) % 4], roof_top[i]] for i in range(4)])
     pillars = sticks(corner[0], corner[1], 0.045, paint, sections=4)
     share = 0.52
-    middle = corner[0] + (corner[0][[3, 2, 1, 0]] - corner[0]) * share, corner[1] + (corner[1][[3, 2, 1, 0]] - corner[1]) * share
+    middle = (
+        corner[0] + (corner[0][[3, 2, 1, 0]] - corner[0]) * share,
+        corner[1] + (corner[1][[3, 2, 1, 0]] - corner[1]) * share,
+    )
     doors = sticks(middle[0][:2], middle[1][:2], 0.04, paint, sections=4)
     windows = quads(sides, glass)
     if panel_van:
@@ -87,8 +102,18 @@ def _cabin(y: np.ndarray, half: float, low: float, high: float, paint: int, glas
 
 def _wheels(palette: Palette, half: float, axles: list[float], radius: float, width: float = 0.22) -> Mesh:
     tyre = cylinder(radius, width, sections=14).moved(z=-width / 2).turned(roll=pi / 2).of(palette("tyre"))
-    hub = cylinder(radius * 0.62, width + 0.03, sections=8).moved(z=-width / 2 - 0.015).turned(roll=pi / 2).of(palette("chrome"))
-    arch = cylinder(radius * 1.18, width - 0.03, sections=12).moved(z=-width / 2).turned(roll=pi / 2).of(palette("dark metal"))
+    hub = (
+        cylinder(radius * 0.62, width + 0.03, sections=8)
+        .moved(z=-width / 2 - 0.015)
+        .turned(roll=pi / 2)
+        .of(palette("chrome"))
+    )
+    arch = (
+        cylinder(radius * 1.18, width - 0.03, sections=12)
+        .moved(z=-width / 2)
+        .turned(roll=pi / 2)
+        .of(palette("dark metal"))
+    )
     spots = [[side * (half - width / 2 + 0.015), axle, radius] for side in (-1, 1) for axle in axles]
     return copies(join([tyre, hub, arch.moved(z=0.02)]), spots)
 
@@ -99,9 +124,18 @@ def lorry(rng: np.random.Generator, palette: Palette) -> Mesh:
     paint, dark = palette.another("car paint"), palette("dark metal")
     cab_y = length / 2 - 1.0
     high = float(rng.uniform(2.5, 3.2))
-    parts = [box(2 * half * 0.97, 2.0, high - 0.5).moved(y=cab_y, z=0.5).of(paint), box(1.0, length - 0.4, 0.35).moved(z=0.65).of(dark)]
+    parts = [
+        box(2 * half * 0.97, 2.0, high - 0.5).moved(y=cab_y, z=0.5).of(paint),
+        box(1.0, length - 0.4, 0.35).moved(z=0.65).of(dark),
+    ]
     glass = palette("car glass")
-    parts.append(boxes([[0, cab_y + 0.99, high * 0.55], [0, cab_y + 0.25, high * 0.56]], [[2.1, 0.05, high * 0.3], [2.44, 0.9, high * 0.26]], glass))
+    parts.append(
+        boxes(
+            [[0, cab_y + 0.99, high * 0.55], [0, cab_y + 0.25, high * 0.56]],
+            [[2.1, 0.05, high * 0.3], [2.44, 0.9, high * 0.26]],
+            glass,
+        )
+    )
     parts.append(boxes([[x * 0.9, cab_y + 1.0, 0.7] for x in (-1, 1)], (0.35, 0.08, 0.2), palette("headlight")))
     parts.append(boxes([[x * 1.4, cab_y + 0.9, high * 0.55] for x in (-1, 1)], (0.2, 0.12, 0.5), dark))
     bed, middle = length - 2.3, -1.15
@@ -113,7 +147,13 @@ def lorry(rng: np.random.Generator, palette: Palette) -> Mesh:
         tank = cylinder(1.15, bed, sections=16).moved(z=-bed / 2).turned(pitch=pi / 2).moved(y=middle, z=2.1)
         parts.append(tank.of(palette("metal")))
     else:
-        parts.append(boxes([[0, middle, 1.0], [-1.2, middle, 1.1], [1.2, middle, 1.1]], [[2.5, bed, 0.1], [0.06, bed, 0.5], [0.06, bed, 0.5]], paint))
+        parts.append(
+            boxes(
+                [[0, middle, 1.0], [-1.2, middle, 1.1], [1.2, middle, 1.1]],
+                [[2.5, bed, 0.1], [0.06, bed, 0.5], [0.06, bed, 0.5]],
+                paint,
+            )
+        )
         spots = np.column_stack([rng.uniform(-0.6, 0.6, 5), np.linspace(-0.4, 0.4, 5) * bed + middle, np.full(5, 1.1)])
         parts.append(boxes(spots, rng.uniform(0.6, 1.4, (5, 3)), palette.any_of("wood", "cardboard", "rust")))
     parts.append(_wheels(palette, half, [cab_y - 0.2, -length / 2 + 1.0, -length / 2 + 2.1], 0.5, 0.35))
@@ -131,7 +171,9 @@ def bus(rng: np.random.Generator, palette: Palette, tram: bool = False) -> Mesh:
     along = (np.arange(bays) + 0.5) / bays * (length - 0.4) - length / 2 + 0.2
     windows = [[side * half, y, 1.25] for side in (-1, 1) for y in along]
     parts.append(boxes(windows, (0.03, length / bays * 0.88, 1.2), glass))
-    parts.append(boxes([[side * half, y, 0.42] for side, y in ((1, along[-1]), (1, along[bays // 2]))], (0.05, 1.2, 2.05), glass))
+    parts.append(
+        boxes([[side * half, y, 0.42] for side, y in ((1, along[-1]), (1, along[bays // 2]))], (0.05, 1.2, 2.05), glass)
+    )
     parts.append(boxes([[0, side * length / 2, 1.1] for side in (-1, 1)], (2.2, 0.04, 1.5), glass))
     parts.append(boxes([[0, length / 2, high - 0.42]], (1.6, 0.06, 0.28), palette("sign")))
     parts.append(boxes([[x * 0.95, length / 2, 0.6] for x in (-1, 1)], (0.3, 0.06, 0.2), palette("headlight")))
@@ -156,7 +198,13 @@ def bicycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     saddle_height = float(rng.uniform(0.85, 1.0))
     rear, front, crank = [0, -0.52, radius], [0, 0.52, radius], [0, -0.08, 0.3]
     seat, head, bar = [0, -0.24, saddle_height - 0.08], [0, 0.36, 0.78], [0, 0.33, saddle_height + 0.08]
-    tubes = sticks([rear, rear, crank, crank, seat, head, head], [crank, seat, seat, head, head, front, bar], 0.019, frame, sections=5)
+    tubes = sticks(
+        [rear, rear, crank, crank, seat, head, head],
+        [crank, seat, seat, head, head, front, bar],
+        0.019,
+        frame,
+        sections=5,
+    )
     handle = sticks([[-0.29, 0.28, saddle_height + 0.08]], [[0.29, 0.28, saddle_height + 0.08]], 0.014, dark)
     saddle = box(0.15, 0.26, 0.06).moved(y=-0.27, z=saddle_height - 0.06).of(dark)
     parts = [copies(wheel, [rear, front]), tubes, handle, saddle]
@@ -174,12 +222,18 @@ def motorcycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     body = sphere(0.26, 1).scaled(0.65, 1.5, 0.75).moved(y=0.12, z=0.72).of(paint)
     engine = box(0.34, 0.55, 0.36).moved(z=0.28).of(palette("chrome"))
     seat = box(0.26, 0.7, 0.12).moved(y=-0.42, z=0.72).of(dark)
-    forks = sticks([[-0.08, 0.68, radius], [0.08, 0.68, radius]], [[-0.1, 0.4, 0.98], [0.1, 0.4, 0.98]], 0.025, palette("chrome"))
+    forks = sticks(
+        [[-0.08, 0.68, radius], [0.08, 0.68, radius]], [[-0.1, 0.4, 0.98], [0.1, 0.4, 0.98]], 0.025, palette("chrome")
+    )
     bar = sticks([[-0.36, 0.34, 1.02]], [[0.36, 0.34, 1.02]], 0.018, dark)
     lamp = sphere(0.1, 1).moved(y=0.55, z=0.88).of(palette("headlight"))
-    shield = quad([[-0.18, 0.5, 0.95], [0.18, 0.5, 0.95], [0.14, 0.36, 1.25], [-0.14, 0.36, 1.25]]).of(palette("car glass"))
+    shield = quad([[-0.18, 0.5, 0.95], [0.18, 0.5, 0.95], [0.14, 0.36, 1.25], [-0.14, 0.36, 1.25]]).of(
+        palette("car glass")
+    )
     guard = box(0.16, 0.4, 0.05).moved(y=0.7, z=2 * radius).of(paint)
-    return join([copies(wheel, [[0, -0.68, radius], [0, 0.7, radius]]), body, engine, seat, forks, bar, lamp, shield, guard])
+    return join(
+        [copies(wheel, [[0, -0.68, radius], [0, 0.7, radius]]), body, engine, seat, forks, bar, lamp, shield, guard]
+    )
 
 
 def tractor(rng: np.random.Generator, palette: Palette) -> Mesh:
@@ -188,11 +242,19 @@ def tractor(rng: np.random.Generator, palette: Palette) -> Mesh:
     big = cylinder(0.8, 0.45, sections=18).moved(z=-0.22).turned(roll=pi / 2).of(palette("tyre"))
     small = cylinder(0.5, 0.32, sections=14).moved(z=-0.16).turned(roll=pi / 2).of(palette("tyre"))
     hub = cylinder(0.42, 0.49, sections=10).moved(z=-0.245).turned(roll=pi / 2).of(paint)
-    wheels = [copies(join([big, hub]), [[-0.85, -0.9, 0.8], [0.85, -0.9, 0.8]]), copies(small, [[-0.75, 1.2, 0.5], [0.75, 1.2, 0.5]])]
+    wheels = [
+        copies(join([big, hub]), [[-0.85, -0.9, 0.8], [0.85, -0.9, 0.8]]),
+        copies(small, [[-0.75, 1.2, 0.5], [0.75, 1.2, 0.5]]),
+    ]
     body = boxes([[0, 0.9, 0.75], [0, -0.5, 0.5]], [[0.8, 1.7, 0.75], [1.0, 1.4, 0.6]], paint)
     cab = box(1.35, 1.35, 1.3).moved(y=-0.65, z=1.25).of(palette("car glass"))
     frame = boxes([[0, -0.65, 2.5]], (1.5, 1.55, 0.12), paint)
-    posts = sticks([[x, y, 1.2] for x in (-0.7, 0.7) for y in (-1.35, 0.05)], [[x, y, 2.55] for x in (-0.7, 0.7) for y in (-1.35, 0.05)], 0.05, paint)
+    posts = sticks(
+        [[x, y, 1.2] for x in (-0.7, 0.7) for y in (-1.35, 0.05)],
+        [[x, y, 2.55] for x in (-0.7, 0.7) for y in (-1.35, 0.05)],
+        0.05,
+        paint,
+    )
     pipe = sticks([[0.3, 1.0, 1.4]], [[0.3, 1.0, 2.5]], 0.05, palette("dark metal"))
     return join([*wheels, body, cab, frame, posts, pipe])
 
@@ -212,8 +274,16 @@ def boat(rng: np.random.Generator, palette: Palette, length: float = 6.0) -> Mes
     parts.append(quads(np.stack([deck[:-1, 0], deck[:-1, 1], deck[1:, 1], deck[1:, 0]], 1), wood))
     top = float(sheer[3]) * 0.85
     if rng.random() < 0.5:
-        cabin = boxes([[0, -0.05 * length, top], [0, -0.05 * length, top + 0.16 * length]], [[length * 0.2, length * 0.3, 0.16 * length], [length * 0.22, length * 0.33, 0.05]], palette("trim"))
-        glazing = boxes([[0, -0.05 * length, top + 0.08 * length]], [[length * 0.205, length * 0.31, 0.06 * length]], palette("car glass"))
+        cabin = boxes(
+            [[0, -0.05 * length, top], [0, -0.05 * length, top + 0.16 * length]],
+            [[length * 0.2, length * 0.3, 0.16 * length], [length * 0.22, length * 0.33, 0.05]],
+            palette("trim"),
+        )
+        glazing = boxes(
+            [[0, -0.05 * length, top + 0.08 * length]],
+            [[length * 0.205, length * 0.31, 0.06 * length]],
+            palette("car glass"),
+        )
         parts += [cabin, glazing]
     if rng.random() < 0.7:
         mast = length * float(rng.uniform(0.9, 1.4))
@@ -227,7 +297,17 @@ def boat(rng: np.random.Generator, palette: Palette, length: float = 6.0) -> Mes
 
 def cart(rng: np.random.Generator, palette: Palette) -> Mesh:
     """A hand cart, trailer or stroller: a tub on wheels with a handle."""
-    tub = revolved([[0.22, 0.35], [0.32, 0.4], [0.38, 0.85]], 4).turned(yaw=pi / 4).scaled(1, 1.5, 1).of(palette.any_of("plastic", "metal"))
-    handle = sticks([[-0.25, -0.5, 0.8], [0.25, -0.5, 0.8], [-0.25, -0.85, 1.0]], [[-0.25, -0.85, 1.0], [0.25, -0.85, 1.0], [0.25, -0.85, 1.0]], 0.018, palette("dark metal"))
+    tub = (
+        revolved([[0.22, 0.35], [0.32, 0.4], [0.38, 0.85]], 4)
+        .turned(yaw=pi / 4)
+        .scaled(1, 1.5, 1)
+        .of(palette.any_of("plastic", "metal"))
+    )
+    handle = sticks(
+        [[-0.25, -0.5, 0.8], [0.25, -0.5, 0.8], [-0.25, -0.85, 1.0]],
+        [[-0.25, -0.85, 1.0], [0.25, -0.85, 1.0], [0.25, -0.85, 1.0]],
+        0.018,
+        palette("dark metal"),
+    )
     wheel = cylinder(0.17, 0.06, sections=12).moved(z=-0.03).turned(roll=pi / 2).of(palette("tyre"))
     return join([tub, handle, copies(wheel, [[x, y, 0.17] for x in (-0.3, 0.3) for y in (-0.35, 0.35)])])

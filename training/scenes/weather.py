@@ -25,7 +25,7 @@ class Weather:
 def weather(rng: np.random.Generator, haze: float = 0.35) -> Weather:
     """A weather by chance; haze is the share of scenes with visible air below a kilometre."""
     kind = ("clear", "overcast", "golden", "cloudy", "dusk")[rng.choice(5, p=[0.36, 0.25, 0.13, 0.18, 0.08])]
-    fog_m = float(np.exp(rng.uniform(np.log(60), np.log(700)))) if rng.random() < haze else None
+    fog_m = float(np.exp(rng.uniform(np.log(90), np.log(900)))) if rng.random() < haze else None
     heading = rng.uniform(0, 2 * pi)
     elevation = radians(rng.uniform(4, 16) if kind == "golden" else rng.uniform(14, 70))
     towards = (cos(heading) * cos(elevation), sin(heading) * cos(elevation), sin(elevation))
@@ -38,10 +38,11 @@ def weather(rng: np.random.Generator, haze: float = 0.35) -> Weather:
     if kind == "overcast":
         grey = rng.uniform(0.5, 1.3)
         zenith, horizon = _scaled((0.62, 0.65, 0.7), grey), _scaled((0.8, 0.82, 0.85), grey)
-        ambient, clouds = _scaled((0.9, 0.93, 1.0), rng.uniform(0.8, 1.3)), float(rng.uniform(0.5, 1))
+        ambient, clouds = _scaled((0.74, 0.76, 0.8), grey * rng.uniform(0.9, 1.3)), float(rng.uniform(0.3, 1))
         return Weather(Light(None, (0.0, 0.0, 0.0), ambient), Sky(zenith, horizon, clouds), fog_m, horizon, False)
     if kind == "golden":
-        horizon = _scaled((1.0, 0.72, 0.45), rng.uniform(0.6, 1.1))
+        horizon = _scaled((0.95, 0.78, 0.6), rng.uniform(0.6, 1.1))
+        fog_m = None if fog_m is None else fog_m * 2
     elif kind == "cloudy":
         clouds = float(rng.uniform(0.4, 0.8))
         sun_colour = _scaled(sun_colour, rng.uniform(0.35, 0.9))
