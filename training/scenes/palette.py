@@ -212,7 +212,7 @@ class Palette:
     def machine_paint(self) -> int:
         """Strong colours of machines, racks and tools."""
         hues = (0.0, 0.04, 0.08, 0.14, 0.33, 0.58, 0.62)
-        coat = hsv(hues[int(self.rng.integers(len(hues)))], self.between(0.5, 0.95), self.between(0.3, 0.85))
+        coat = hsv(hues[int(self.rng.integers(len(hues)))], self.between(0.35, 0.9), self.between(0.25, 0.75))
         return self._make((Pattern.PLAIN, Pattern.STAINS), coat, (0.4, 1.5), (0.5, 0.9), (0.1, 0.5), "metal")
 
     def plastic(self) -> int:

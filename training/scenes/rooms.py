@@ -196,7 +196,7 @@ def bathroom(rng: np.random.Generator) -> Scene:
     ])  # fmt: skip
     stage.against(toilet, gap=0.0)
     basin = join([
-        vessel([[0.08, 0], [0.08, 0.6], [0.2, 0.75], [0.28, 0.85], [0.25, 0.85], [0.1, 0.75], [0, 0.74]], white, 18).scaled(1, 0.85, 1),
+        vessel([[0.08, 0], [0.08, 0.6], [0.28, 0.85], [0.25, 0.85], [0.1, 0.75], [0, 0.74]], white).scaled(1, 0.85, 1),
         rods([[[0, 0.18, 0.84], [0, 0.18, 0.97]], [[0, 0.18, 0.96], [0, 0.05, 0.94]]], 0.013, metal),
     ])  # fmt: skip
     if stage.against(basin if rng.random() < 0.5 else join([cupboard(clutter, 0.9, 0.8, 0.45)]), gap=0.0):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from depthwire.training.mesh import Mesh, join
 from depthwire.training.scene import Colour, Lamp, Light, Scene, Sky, Vector, Viewpoint
 from depthwire.training.scenes import views
-from depthwire.training.scenes.objects import Clutter
+from depthwire.training.scenes.clutter import Clutter
 from depthwire.training.scenes.palette import Palette
 
 QUARTER = np.pi / 2
@@ -173,7 +173,7 @@ def aimed(
 
 
 def room_views(stage: Stage, count: int = 168, high: float = 0.12) -> Iterator[Viewpoint]:
-    """Candidates in a room: people, table robots, ground robots, some high up; most face the room, not a wall beside."""
+    """Candidates in a room: people, table robots, ground robots, some high up; most face the room."""
     rng = stage.rng
     for _ in range(count):
         x, y = stage.point(0.35)

@@ -95,7 +95,7 @@ def _over(stage: Stage, wide: float, deep: float, tall: float) -> Iterator[Viewp
 
 
 def near_shelf(rng: np.random.Generator) -> Scene:
-    """Shelves and cupboards seen from 0.4 to 1.5 m: things above and beside the camera, each level at its own height."""
+    """Shelves and cupboards seen from 0.4 to 1.5 m: things above, below and beside the camera."""
     stage = _background(rng)
     clutter = stage.clutter
     wall = int(rng.integers(4))
