@@ -72,7 +72,7 @@ def cupboard(clutter: Clutter, wide: float | None = None, tall: float | None = N
 def kitchen_row(clutter: Clutter, length: float, upper: bool = True) -> Mesh:
     """Base units with a worktop, sink, stove and clutter, wall units above, perhaps a hood and a tall fridge."""
     palette = clutter.palette
-    front, top = palette.one_of("furniture", 2), palette.add(palette.materials[palette.lino()])
+    front, top = palette.one_of("furniture", 2), palette.lino()
     metal, black = palette.one_of("metal", 2), palette.one_of("dark_plastic", 2)
     tall, deep = palette.between(0.86, 0.95), palette.between(0.58, 0.65)
     count = max(2, round(length / 0.55))
