@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from depthwire.training.mesh import Mesh, join
 from depthwire.training.scene import Colour, Lamp, Light, Scene, Sky, Vector, Viewpoint
 from depthwire.training.scenes import views
-from depthwire.training.scenes.objects import Clutter
+from depthwire.training.scenes.clutter import Clutter
 from depthwire.training.scenes.palette import Palette
 
 QUARTER = np.pi / 2
@@ -61,9 +61,9 @@ class Stage:
         """The box that was reserved last."""
         return self._taken[-1, :3], self._taken[-1, 3:]
 
-    def fits(self, low: NDArray[np.float32], high: NDArray[np.float32]) -> bool:
-        """Whether a box is inside the room and meets nothing that was placed."""
-        half = np.array([self.width / 2, self.depth / 2, self.height], np.float32) + 0.01
+    def fits(self, low: NDArray[np.float32], high: NDArray[np.float32], slack: float = 0.01) -> bool:
+        """Whether a box is inside the room (or reaches into its walls by `slack` metres) and meets nothing placed."""
+        half = np.array([self.width / 2, self.depth / 2, self.height], np.float32) + slack
         if np.any(high > half) or np.any(low[:2] < -half[:2]) or low[2] < -0.05:
             return False
         apart = np.any((low >= self._taken[:, 3:] - 0.005) | (high <= self._taken[:, :3] + 0.005), axis=1)
@@ -92,7 +92,7 @@ class Stage:
                 continue
             spot = (float(self.rng.uniform(-reach, reach)) if along is None else along) - float(low[0] + high[0]) / 2
             placed = self.to_wall(mesh.moved(y=-float(high[1]) - gap), side, spot, z)
-            if self.fits(*placed.bounds):
+            if self.fits(*placed.bounds, slack=max(0.0, -gap) + 0.01):
                 self.add(placed)
                 self.reserve(placed)
                 return True
@@ -173,7 +173,7 @@ def aimed(
 
 
 def room_views(stage: Stage, count: int = 168, high: float = 0.12) -> Iterator[Viewpoint]:
-    """Candidates in a room: people, table robots, ground robots, some high up; most face the room, not a wall beside."""
+    """Candidates in a room: people, table robots, ground robots, some high up; most face the room."""
     rng = stage.rng
     for _ in range(count):
         x, y = stage.point(0.35)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
+from embreex.mesh_construction import TriangleMesh  # type: ignore[import-untyped]
+from embreex.rtcore_scene import EmbreeScene  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from depthwire.training.mesh import Mesh, rotation
@@ -18,6 +18,8 @@ FREE_M = 0.28
 """Nearest surface about the optical axis."""
 FREE_AROUND_M = 0.2
 """Nearest surface anywhere in the picture."""
+MOST_BACKS = 0.5
+"""Share of rays that may meet a surface from behind before a camera counts as inside of something."""
 
 
 class Probe:
@@ -27,6 +29,7 @@ class Probe:
         self._scene = EmbreeScene()
         corners = np.ascontiguousarray(mesh.vertices[mesh.faces], np.float32)
         TriangleMesh(self._scene, corners)
+        self._normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
 
     def cast(self, origins: NDArray[np.float32], directions: NDArray[np.float32]) -> NDArray[np.float32]:
         """Distances (N,) in metres along unit directions (N, 3); +inf where nothing is hit."""
@@ -36,15 +39,27 @@ class Probe:
 
     def look(self, views: list[Viewpoint]) -> NDArray[np.float32]:
         """Distances along each view's bundle, (len(views), ROWS, COLUMNS), for a picture of 4:3."""
-        x, y = np.meshgrid(np.linspace(-1, 1, COLUMNS), np.linspace(0.75, -0.75, ROWS))
-        directions = np.empty((len(views), ROWS * COLUMNS, 3), np.float32)
-        for k, view in enumerate(views):
-            half = np.tan(view.horizontal_fov / 2)
-            rays = np.stack([x.ravel() * half, np.ones(x.size), y.ravel() * half], axis=1)
-            rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-            directions[k] = rays @ rotation(view.yaw, view.pitch, view.roll).T
-        origins = np.repeat(np.array([view.position for view in views], np.float32), ROWS * COLUMNS, axis=0)
-        return self.cast(origins, directions.reshape(-1, 3)).reshape(len(views), ROWS, COLUMNS)
+        return self.cast(*_bundles(views)).reshape(len(views), ROWS, COLUMNS)
+
+    def backs(self, views: list[Viewpoint]) -> NDArray[np.float32]:
+        """Share of each view's rays that meet a surface from behind, (len(views),); most do inside a thing."""
+        start, along = _bundles(views)
+        found = np.asarray(self._scene.run(start, along, query="INTERSECT"))
+        behind = (self._normals[np.maximum(found, 0)] * along).sum(axis=1) > 0
+        return np.asarray((behind & (found >= 0)).reshape(len(views), -1).mean(axis=1), np.float32)
+
+
+def _bundles(views: list[Viewpoint]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Origins and directions of all rays of the views, (len(views) × ROWS × COLUMNS, 3) each."""
+    x, y = np.meshgrid(np.linspace(-1, 1, COLUMNS), np.linspace(0.75, -0.75, ROWS))
+    directions = np.empty((len(views), ROWS * COLUMNS, 3), np.float32)
+    for k, view in enumerate(views):
+        half = np.tan(view.horizontal_fov / 2)
+        rays = np.stack([x.ravel() * half, np.ones(x.size), y.ravel() * half], axis=1)
+        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+        directions[k] = rays @ rotation(view.yaw, view.pitch, view.roll).T
+    origins = np.repeat(np.array([view.position for view in views], np.float32), ROWS * COLUMNS, axis=0)
+    return origins, directions.reshape(-1, 3)
 
 
 def usable(
@@ -83,8 +98,9 @@ def choose(mesh: Mesh, candidates: Iterable[Viewpoint], count: int = 8, least: i
         if not batch:
             break
         distances = probe.look(batch)
-        good = usable(distances)
-        passable = usable(distances, sky=0.7, spread=1.2, near=0.5, edges=0.0) & ~good
+        inside = probe.backs(batch) > MOST_BACKS
+        good = usable(distances) & ~inside
+        passable = usable(distances, sky=0.7, spread=1.2, near=0.5, edges=0.0) & ~good & ~inside
         kept += [view for view, fine in zip(batch, good, strict=True) if fine]
         spare += [view for view, fine in zip(batch, passable, strict=True) if fine]
     if len(kept) < least:
