@@ -16,7 +16,7 @@ from depthwire.training.scenes.people import person, wardrobe
 from depthwire.training.scenes.rooms import furnish, stage_of
 from depthwire.training.scenes.shapes import boxes, rods, vessel
 from depthwire.training.scenes.shell import Shell
-from depthwire.training.scenes.stage import room_views
+from depthwire.training.scenes.stage import MOST_TRIANGLES, room_views
 from depthwire.training.scenes.storage import cupboard
 
 
@@ -86,7 +86,7 @@ def lecture_hall(rng: np.random.Generator) -> Scene:
         places = np.stack([seats, np.full(len(seats), y + 0.5), np.full(len(seats), z + 0.4)], 1)
         stage.add(boxes(np.tile([0.46, 0.4, 0.05], (len(seats), 1)), places, seatcloth))
         for x in seats.tolist():
-            if rng.random() < crowd:
+            if rng.random() < crowd and stage.triangles < MOST_TRIANGLES - 4_000:
                 stage.add(sitters[int(rng.integers(5))].turned(yaw=np.pi).moved(x, y + 0.5, z))
         stage.add(clutter.spread(2 * half, 0.3, int(rng.integers(1, 5)), DESK_THINGS).moved(0, y, z + 0.76))
     stage.against(
