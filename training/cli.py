@@ -139,7 +139,8 @@ def run(
     if not train(options):
         click.echo(f"stopped; the same command goes on with the run in {out}")
         raise SystemExit(1)
-    click.echo(f"done; depthwire-train evaluate {out / 'best.safetensors'} says what it is worth")
+    weights = out / ("best.safetensors" if held_out else "last.safetensors")
+    click.echo(f"done; depthwire-train evaluate {weights} says what it is worth")
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
