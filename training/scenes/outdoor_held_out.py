@@ -21,8 +21,9 @@ Generator = np.random.Generator
 
 
 def _other(recipe: Recipe) -> Recipe:
-    """A recipe whose colours lean another way and whose patterns are larger."""
-    tinted = tuple((min(0.9, 0.8 * r + 0.25 * b), 0.95 * g, min(0.9, 0.85 * b + 0.2 * r)) for r, g, b in recipe.colours)
+    """A recipe whose colours are muted and warmer and whose patterns are larger."""
+    muted = (tuple(0.72 * channel + 0.26 * sum(colour) / 3 for channel in colour) for colour in recipe.colours)
+    tinted = tuple((red * 1.08, green * 1.02, blue * 0.84) for red, green, blue in muted)
     return recipe._replace(colours=tinted, tile_m=(recipe.tile_m[0] * 1.3, recipe.tile_m[1] * 1.4))
 
 

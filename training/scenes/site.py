@@ -28,7 +28,8 @@ from depthwire.training.scenes.weather import weather
 Spot = Callable[[], tuple[float, float, float]]
 """Draws a place for a camera: x, y and yaw."""
 Array = NDArray[np.float64]
-MOST_FACES = 58_000
+MOST_FACES, CROWD_FACES, ALL_FACES = 46_000, 53_000, 59_500
+"""Triangles of a scene before people, with people, with what is put before cameras."""
 CANDIDATES = 22
 """Viewpoints tried for each scene."""
 FOREGROUND = ("person", "person", "person", "post", "post", "crown", "bush", "small", "small", "bicycle", "car", "parasol", "fence")  # fmt: skip
@@ -61,7 +62,7 @@ class Site:
         self.clothes = wardrobe(rng, self.palette.materials)
         self.lamps: list[Lamp] = []
         self._parts: list[Mesh] = []
-        self._faces = 0
+        self._faces, self._limit = 0, MOST_FACES
         relief = Relief() if relief is None else relief
         waves = [(relief.slope, relief.wavelength)] * 2 + [(relief.bumps, relief.bump_wavelength)] * 3
         self._waves = [
@@ -74,7 +75,7 @@ class Site:
     @property
     def room(self) -> int:
         """Triangles that may still be added."""
-        return MOST_FACES - self._faces
+        return self._limit - self._faces
 
     def add(self, mesh: Mesh, x: float = 0.0, y: float = 0.0, yaw: float = 0.0, z: float = 0.0) -> None:
         """Puts a shape on the ground, as long as there is room for its triangles."""
@@ -144,6 +145,7 @@ class Site:
             group = slice(figure, None, kinds)
             scale = self.rng.uniform(0.93, 1.05, len(places[group]))
             self.scatter(person(self.rng, self.clothes, pose), places[group], angle[group], scale)
+        self._limit = MOST_FACES
 
     def lamp_at(self, x: float, y: float, z: float, strength: float = 18.0) -> None:
         """A burning lamp, at dusk only."""
@@ -181,6 +183,7 @@ class Site:
     ) -> Scene:  # fmt: skip
         """The scene, with viewpoints at places that `spot` draws; near: share of cameras with a thing put close before them."""
         rng = self.rng
+        self._limit = ALL_FACES
         flat = [self._camera(*spot(), str(rng.choice(list(heights)))) for _ in range(CANDIDATES)]
         standing = join(self._parts).vertices
         standing = standing[standing[:, 2] > 0.3]
@@ -289,7 +292,7 @@ class Site:
 
     def _chosen(self, mesh: Mesh, views: list[Viewpoint], count: int) -> list[Viewpoint]:
         """Those of the views that stand free and see enough, first those where a row's depth says least; else the next best."""
-        distance = np.minimum(Probe(mesh).look(views).reshape(len(views), -1), 1000.0)
+        distance = np.minimum(Probe(coarse(mesh)).look(views).reshape(len(views), -1), 1000.0)
         middle = distance.reshape(len(views), 9, 12)[:, 1:-1, 2:-2].reshape(len(views), -1)
         near, seen = (distance < 0.8).mean(axis=1), (distance < 40).mean(axis=1)
         wall = (distance < 2.0).mean(axis=1)
@@ -313,3 +316,12 @@ def lines(reach: float, step: float, growth: float = 1.16) -> Array:
         positions.append(positions[-1] + gap)
     half = np.array(positions)
     return np.concatenate([-half[:0:-1], half])
+
+
+def coarse(mesh: Mesh) -> Mesh:
+    """What viewpoints are tried on: without far triangles, and of those below 15 cm (leaves) every third."""
+    corner = mesh.vertices[mesh.faces]
+    size = np.abs(corner - corner[:, [1, 2, 0]]).max(axis=(1, 2))
+    keep = (size > 0.15) | (np.arange(len(size)) % 3 == 0)
+    keep &= (np.abs(corner[:, 0, :2]).max(axis=1) < 60) | (size > 4)
+    return replace(mesh, faces=mesh.faces[keep], material=mesh.material[keep], smooth=mesh.smooth[keep])
