@@ -112,7 +112,7 @@ def harbour(rng: Generator) -> Scene:
     piles = np.column_stack(
         [np.repeat(np.linspace(quay + 2, quay + 24, 8), 2), np.tile([pier - 1.3, pier + 1.3], 8), np.full(16, low - 1)]
     )
-    site.add(sticks(piles, piles + [0, 0, 3.6 - low], 0.16, palette("timber"), sections=7))
+    site.add(sticks(piles, piles + np.array([0, 0, 3.6 - low]), 0.16, palette("timber"), sections=7))
     for y in (-26.0, -17.0, -8.0, 1.0, pier + 6, pier + 15, pier + 25):
         if rng.random() < 0.85:
             site.add(
@@ -385,9 +385,17 @@ def timbered_house(rng: Generator, palette: Palette, width: float, floors: int) 
             boxes([[0, out - 0.04, z + h] for h in (0, storey - 0.2, storey * 0.35)], (width, 0.12, 0.18), beam)
         )
         braces = foot[:-1][rng.random(len(x) - 1) < 0.3]
-        parts.append(sticks(braces + [0.05, 0, 0.1], braces + [x[1] - x[0], 0, storey * 0.9], 0.07, beam, sections=4))
+        parts.append(
+            sticks(
+                braces + np.array([0.05, 0, 0.1]),
+                braces + np.array([x[1] - x[0], 0, storey * 0.9]),
+                0.07,
+                beam,
+                sections=4,
+            )
+        )
         holes = (foot[:-1] + foot[1:])[rng.random(len(x) - 1) < 0.6] / 2
-        parts.append(boxes(holes + [0, -0.03, storey * 0.4], (0.75, 0.06, storey * 0.45), palette("window")))
+        parts.append(boxes(holes + np.array([0, -0.03, storey * 0.4]), (0.75, 0.06, storey * 0.45), palette("window")))
     top, rise, front = storey * floors, width * float(rng.uniform(0.5, 0.8)), -jut * floors
     parts.append(
         quads(
@@ -425,7 +433,7 @@ def warehouse(rng: Generator, palette: Palette, width: float) -> Mesh:
         tall = 2.3 if z == 0 else 1.5
         parts.append(boxes(place, (1.7, 0.1, tall), palette("dark metal") if z == 0 else palette("window")))
         arch = cylinder(0.85, 0.1, sections=14).turned(pitch=pi / 2)
-        parts.append(copies(arch, place + [0, 0.03, tall]).of(palette("window")))
+        parts.append(copies(arch, place + np.array([0, 0.03, tall])).of(palette("window")))
     steps = np.arange(5)
     parts.append(
         boxes(
@@ -555,7 +563,7 @@ def animal(rng: Generator, palette: Palette) -> Mesh:
         sticks([neck], [head], 0.16 * long, coat, 0.1 * long, sections=7),
         sphere(0.16 * long, 1).scaled(0.7, 1.3, 0.8).moved(*head).of(coat),
     ]
-    parts.append(sticks(legs, legs + [0, 0, high], 0.05, coat, 0.09, sections=6))
+    parts.append(sticks(legs, legs + np.array([0, 0, high]), 0.05, coat, 0.09, sections=6))
     parts.append(sticks([[0, -long * 0.45, high + 0.2]], [[0, -long * 0.52, high * 0.4]], 0.03, coat, sections=4))
     return join(parts)
 

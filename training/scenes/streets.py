@@ -109,7 +109,7 @@ def alley(rng: Generator) -> Scene:
         while y < 75:
             shape = shapes[rng.integers(len(shapes))]
             wide = float(shape.bounds[1][0] - shape.bounds[0][0])
-            if rng.random() < 0.2 and -25 < y:
+            if rng.random() < 0.2 and y > -25:
                 wide = 5.0
                 site.add(
                     furniture.fence(rng, palette, 5.0, str(rng.choice(["wall", "slats", "mesh"]))),
@@ -314,8 +314,13 @@ def steps_outdoors(rng: Generator) -> Scene:
             site.add(
                 join(
                     [
-                        sticks(posts, posts + [0, 0, 1.0], 0.02, palette("dark metal")),
-                        sticks(line[:1] + [0, 0, 1.0], line[1:] + [0, 0, 1.0], 0.03, palette("dark metal")),
+                        sticks(posts, posts + np.array([0, 0, 1.0]), 0.02, palette("dark metal")),
+                        sticks(
+                            line[:1] + np.array([0, 0, 1.0]),
+                            line[1:] + np.array([0, 0, 1.0]),
+                            0.03,
+                            palette("dark metal"),
+                        ),
                     ]
                 ).moved(x=-side * 0.35)
             )

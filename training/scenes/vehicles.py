@@ -96,7 +96,9 @@ def _cabin(y: np.ndarray, half: float, low: float, high: float, paint: int, glas
         ahead = share + 0.1
         cargo[0, [1, 2]] = cargo[0, [0, 3]] + (cargo[0, [1, 2]] - cargo[0, [0, 3]]) * ahead
         cargo[1, [0, 3]] = cargo[1, [1, 2]] + (cargo[1, [0, 3]] - cargo[1, [1, 2]]) * ahead
-        windows = join([windows, quads(cargo * [1.015, 1, 1], paint), quads(sides[:1] + [0, -0.01, 0], paint)])
+        windows = join(
+            [windows, quads(cargo * [1.015, 1, 1], paint), quads(sides[:1] + np.array([0, -0.01, 0]), paint)]
+        )
     return [windows, quads(np.concatenate([slopes, roof_top[None]]), paint), pillars, doors]
 
 
