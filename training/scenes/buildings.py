@@ -42,7 +42,7 @@ class Facade(NamedTuple):
 def town_house(
     rng: np.random.Generator, palette: Palette, width: float, depth: float, floors: int, shop: bool | None = None
 ) -> Mesh:
-    """A street-side house of brick, plaster or stone: windows with frames and sills, balconies, a shop or a door, a roof."""
+    """A street-side house: windows with frames and sills, balconies, a shop or a door, a roof."""
     storey = float(rng.uniform(2.7, 3.6))
     front = Facade(
         width, floors, storey, max(2, round(width / rng.uniform(1.8, 3.0))), storey + float(rng.uniform(0, 1))
@@ -263,7 +263,7 @@ def gable(
     inner = run - over * 0.6
     ends = [[[s * (inner if not hip else run), -span / 2 if not hip else -half, high if not hip else eave],
              [s * (inner if not hip else run), span / 2 if not hip else half, high if not hip else eave],
-             [s * (inner if not hip else run - hip), 0, ridge - 0.05], [s * (inner if not hip else run - hip), 0, ridge - 0.05]] for s in (-1, 1)]  # fmt: skip
+             *[[s * (inner if not hip else run - hip), 0, ridge - 0.05]] * 2] for s in (-1, 1)]  # fmt: skip
     parts = [top, under, quads(ends, wall if not hip else tiles)]
     chimneys = int(rng.integers(0, 3))
     if chimneys:

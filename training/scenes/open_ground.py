@@ -56,11 +56,11 @@ def country_road(rng: Generator) -> Scene:
     for side in (-1, 1):
         if rng.random() < 0.5:
             step = float(rng.uniform(6, 18))
-            y = np.arange(-40, 110, step)
+            row = np.arange(-40, 110, step)
             site.scatter(
                 trees[rng.integers(2)],
-                np.column_stack([y * 0 + side * (verge + 3.2), y]),
-                scale=rng.uniform(0.7, 1.3, len(y)),
+                np.column_stack([row * 0 + side * (verge + 3.2), row]),
+                scale=rng.uniform(0.7, 1.3, len(row)),
             )
         kind = rng.random()
         for y in np.arange(-30, 70, 12.0):

@@ -5,7 +5,7 @@ They have arrangements, houses and palettes of their own; evaluate.py measures g
 
 from __future__ import annotations
 
-from math import pi
+from math import cos, pi, sin
 
 import numpy as np
 
@@ -29,11 +29,16 @@ def _other(recipe: Recipe) -> Recipe:
 
 HELD_OUT_RECIPES: dict[str, Recipe] = {
     **{name: _other(recipe) for name, recipe in RECIPES.items()},
-    "flags": Recipe((Pattern.CHECKER, Pattern.TILES), ((0.42, 0.33, 0.27), (0.22, 0.23, 0.26)), (0.6, 0.85), (0.7, 1.8), (0, 0.2)),
-    "limewash": Recipe((Pattern.STAINS, Pattern.NOISE), ((0.72, 0.66, 0.48), (0.55, 0.62, 0.66), (0.66, 0.45, 0.36)), (0.6, 0.9), (0.8, 3)),
+    "flags": Recipe((Pattern.CHECKER, Pattern.TILES), ((0.42, 0.33, 0.27), (0.22, 0.23, 0.26)), (0.6, 0.8), (0.7, 2)),
+    "limewash": Recipe(
+        (Pattern.STAINS, Pattern.NOISE),
+        ((0.72, 0.66, 0.48), (0.55, 0.62, 0.66), (0.66, 0.45, 0.36)),
+        (0.6, 0.9),
+        (0.8, 3),
+    ),
     "timber": Recipe((Pattern.WOOD,), ((0.08, 0.05, 0.035), (0.2, 0.12, 0.07)), (0.5, 0.8), (0.3, 0.9)),
     "thatch": Recipe((Pattern.NOISE, Pattern.STRIPES), ((0.3, 0.24, 0.15), (0.2, 0.16, 0.12)), (0.6, 0.9), (0.3, 1)),
-    "mud": Recipe((Pattern.NOISE, Pattern.STAINS), ((0.14, 0.1, 0.07), (0.2, 0.15, 0.1)), (0.5, 0.9), (0.8, 2.5), (0, 0.4)),
+    "mud": Recipe((Pattern.NOISE, Pattern.STAINS), ((0.14, 0.1, 0.07), (0.2, 0.15, 0.1)), (0.5, 0.9), (0.8, 2.5)),
 }  # fmt: skip
 
 
@@ -149,7 +154,11 @@ def harbour(rng: Generator) -> Scene:
     crates = rng.uniform([-6, -16], [quay - 1.2, 28], (24, 2))
     site.add(boxes(np.column_stack([crates, np.zeros(24)]), rng.uniform(0.35, 1.0, (24, 3)), palette("timber")))
     mast = sticks(
-        [[0, 0, 0], [0, 0, 7], [0, 0, 4]], [[0, 0, 7.5], [4, 0, 9], [3, 0, 8.2]], 0.14, palette("rust"), sections=6
+        [[0.0, 0.0, 0.0], [0.0, 0.0, 7.0], [0.0, 0.0, 4.0]],
+        [[0.0, 0.0, 7.5], [4.0, 0.0, 9.0], [3.0, 0.0, 8.2]],
+        0.14,
+        palette("rust"),
+        sections=6,
     )
     site.add(
         join(
@@ -273,7 +282,7 @@ def farm_yard(rng: Generator) -> Scene:
 
 
 def cul_de_sac(rng: Generator) -> Scene:
-    """A round end of a road: bungalows in a ring, lawns without fences, drives, mail boxes, children, a basketball hoop."""
+    """A round end of a road: bungalows in a ring, lawns without fences, drives, mail boxes, a basketball hoop."""
     site = Site(rng, "cul-de-sac", Relief(slope=0.05, wavelength=100, curve=0.0), recipes=HELD_OUT_RECIPES)
     palette = site.palette
     radius = float(rng.uniform(9, 13))
@@ -351,8 +360,8 @@ def cul_de_sac(rng: Generator) -> Scene:
         furniture.swing,
         vehicles.motorcycle,
     ):
-        place = rng.uniform(radius * 0.5, radius + 4) * np.array([np.cos(a := rng.uniform(0, 6)), np.sin(a)])
-        site.add(make(rng, palette), float(place[0]), float(place[1]), float(rng.uniform(0, 6)))
+        reach, turned_to = float(rng.uniform(radius * 0.5, radius + 4)), float(rng.uniform(0, 6))
+        site.add(make(rng, palette), reach * cos(turned_to), reach * sin(turned_to), float(rng.uniform(0, 6)))
     site.crowd(rng.normal(0, radius * 0.55, (7, 2)), kinds=6)
     site.backdrop(skyline=0)
 

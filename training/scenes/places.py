@@ -267,7 +267,8 @@ def town_square(rng: Generator) -> Scene:
         furniture.stall,
         vehicles.car,
     ):
-        site.add(make(rng, palette), *map(float, rng.uniform(-0.8, 0.8, 2) * half), float(rng.uniform(0, 6)))
+        x, y, yaw = rng.uniform(-0.8, 0.8) * half, rng.uniform(-0.8, 0.8) * half, rng.uniform(0, 6)
+        site.add(make(rng, palette), float(x), float(y), float(yaw))
     lamps = np.array([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]]) * half
     site.scatter(furniture.lamp_post(rng, palette, 4.0), lamps)
     for x, y in lamps:
@@ -449,7 +450,8 @@ def yard(site: Site, count: int, reach: float) -> None:
         furniture.pallets,
     )
     for pick in rng.integers(len(makes), size=count):
-        site.add(makes[pick](rng, site.palette), *map(float, rng.uniform(-reach, reach, 2)), float(rng.uniform(0, 6)))
+        x, y, yaw = rng.uniform(-reach, reach), rng.uniform(-reach, reach), rng.uniform(0, 6)
+        site.add(makes[pick](rng, site.palette), float(x), float(y), float(yaw))
 
 
 def walls_around(site: Site, half: float, tall: int, shop: bool | None = None) -> None:
@@ -501,7 +503,11 @@ def monument(rng: Generator, site: Site) -> Mesh:
         ).scaled(1.4)
         return join(
             [
-                boxes([[0, 0, 0], [0, 0, 0.3], [0, 0, 0.6]], [[3, 3, 0.3], [2.2, 2.2, 0.3], [1.2, 1.2, 1.5]], stone),
+                boxes(
+                    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.3], [0.0, 0.0, 0.6]],
+                    [[3.0, 3.0, 0.3], [2.2, 2.2, 0.3], [1.2, 1.2, 1.5]],
+                    stone,
+                ),
                 figure.moved(z=2.1),
             ]
         )

@@ -314,8 +314,10 @@ def table_and_chairs(rng: np.random.Generator, palette: Palette) -> Mesh:
     ]
     legs = np.array([[x, y, 0] for x in (-0.19, 0.19) for y in (-0.19, 0.19)])
     chair = join([
-        sticks(legs, legs + np.array([0, 0, 0.44]), 0.015, stuff, sections=4), box(0.42, 0.42, 0.03).moved(z=0.43).of(stuff),
-        boxes([[0, -0.2, 0.55], [0, -0.22, 0.75]], (0.4, 0.02, 0.12), stuff), sticks(legs[[0, 2]] + [0, 0, 0.44], legs[[0, 2]] + [0, -0.04, 0.9], 0.015, stuff, sections=4),
+        sticks(legs, legs + np.array([0, 0, 0.44]), 0.015, stuff, sections=4),
+        box(0.42, 0.42, 0.03).moved(z=0.43).of(stuff),
+        boxes([[0, -0.2, 0.55], [0, -0.22, 0.75]], (0.4, 0.02, 0.12), stuff),
+        sticks(legs[[0, 2]] + [0, 0, 0.44], legs[[0, 2]] + [0, -0.04, 0.9], 0.015, stuff, sections=4),
     ])  # fmt: skip
     count = int(rng.integers(2, 5))
     angle = np.arange(count) * 2 * pi / count + rng.uniform(0, 1, count)
@@ -328,14 +330,10 @@ def table_and_chairs(rng: np.random.Generator, palette: Palette) -> Mesh:
         )
     )
     if rng.random() < 0.7:
-        spot = rng.uniform(-0.3, 0.3, (3, 2)) * size
+        spots = np.column_stack([rng.uniform(-0.3, 0.3, (3, 2)) * size, np.full(3, high + 0.03)])
         bottle = revolved([[0.036, 0], [0.036, 0.17], [0.014, 0.22], [0.014, 0.28]], 8).of(palette("leaves"))
         cup = revolved([[0.03, 0], [0.042, 0.09]], 8).of(palette("line"))
-        parts += [
-            bottle.moved(*map(float, spot[0]), high + 0.03),
-            cup.moved(*map(float, spot[1]), high + 0.03),
-            cup.moved(*map(float, spot[2]), high + 0.03),
-        ]
+        parts += [copies(bottle, spots[:1]), copies(cup, spots[1:])]
     return join(parts)
 
 
@@ -423,7 +421,7 @@ def pipes(rng: np.random.Generator, palette: Palette) -> Mesh:
     radius, long, base = float(rng.uniform(0.1, 0.5)), float(rng.uniform(3, 8)), int(rng.integers(2, 6))
     one = cylinder(radius, long, sections=12).moved(z=-long / 2).turned(roll=pi / 2)
     if rng.random() < 0.5:
-        one = tube([[-long / 2, 0, 0], [0, 0, 0], [long / 2, 0, 0]], radius, 12)
+        one = tube(np.array([[-long / 2, 0, 0], [0, 0, 0], [long / 2, 0, 0]]), radius, 12)
     spots = [
         [0, (i - (base - row) / 2) * 2 * radius, radius + row * radius * 1.74]
         for row in range(base)

@@ -20,7 +20,7 @@ Points = NDArray[np.float64]
 def tree(
     rng: np.random.Generator, bark: int, leaf: int, height: float = 9.0, foliage: int = 700, low: bool = False
 ) -> Mesh:
-    """A broad-leaved tree: trunk, forking branches, blobs of leaves; low: branches begin at 1.5 m. 2 × foliage + ~900 faces."""
+    """A broad-leaved tree; low: it branches near the ground. About 2 × foliage + 1,500 faces."""
     trunk_top = rng.uniform(0.16, 0.24) * height if low else rng.uniform(0.25, 0.42) * height
     width = height * rng.uniform(0.22, 0.42)
     parts = [_trunk(rng, bark, trunk_top + height * 0.25, height * rng.uniform(0.016, 0.028))]
