@@ -42,7 +42,7 @@ class Facade(NamedTuple):
 def town_house(
     rng: np.random.Generator, palette: Palette, width: float, depth: float, floors: int, shop: bool | None = None
 ) -> Mesh:
-    """A street-side house of brick, plaster or stone: windows with frames and sills, balconies, a shop or a door, a roof."""
+    """A street-side house: windows with frames and sills, balconies, a shop or a door, a roof."""
     storey = float(rng.uniform(2.7, 3.6))
     front = Facade(
         width, floors, storey, max(2, round(width / rng.uniform(1.8, 3.0))), storey + float(rng.uniform(0, 1))
@@ -78,7 +78,8 @@ def _windows(rng: np.random.Generator, palette: Palette, front: Facade, trim: in
     if rng.random() < 0.25:
         shutter = palette.another("painted wood")
         parts += [
-            boxes(place + [s * (wide * 0.75 + 0.1), -0.03, 0], (wide * 0.48, 0.07, tall), shutter) for s in (-1, 1)
+            boxes(place + np.array([s * (wide * 0.75 + 0.1), -0.03, 0]), (wide * 0.48, 0.07, tall), shutter)
+            for s in (-1, 1)
         ]
     if rng.random() < 0.25:
         coolers = place[rng.random(len(place)) < 0.25]
@@ -98,7 +99,11 @@ def _balconies(rng: np.random.Generator, palette: Palette, front: Facade) -> lis
     rail = palette("dark metal")
     if rng.random() < 0.4:
         guard = [
-            boxes(place + [0, -out / 2, 0.15], (wide, 0.05, 0.95), palette.any_of("trim", "facade glass", "cladding"))
+            boxes(
+                place + np.array([0, -out / 2, 0.15]),
+                (wide, 0.05, 0.95),
+                palette.any_of("trim", "facade glass", "cladding"),
+            )
         ]
     else:
         bars = np.linspace(-wide / 2, wide / 2, max(4, int(wide / 0.22)))
@@ -106,10 +111,10 @@ def _balconies(rng: np.random.Generator, palette: Palette, front: Facade) -> lis
             -1, 3
         )
         guard = [
-            sticks(foot, foot + [0, 0, 1.0], 0.012, rail, sections=3),
-            boxes(place + [0, -out / 2, 1.1], (wide, 0.05, 0.05), rail),
+            sticks(foot, foot + np.array([0, 0, 1.0]), 0.012, rail, sections=3),
+            boxes(place + np.array([0, -out / 2, 1.1]), (wide, 0.05, 0.05), rail),
         ]
-    sides = [boxes(place + [s * wide / 2, 0, 1.05], (0.04, out, 0.05), rail) for s in (-1, 1)]
+    sides = [boxes(place + np.array([s * wide / 2, 0, 1.05]), (0.04, out, 0.05), rail) for s in (-1, 1)]
     pots = place[rng.random(len(place)) < 0.3] + [wide * 0.2, -out * 0.3, 0.15]
     return [slab, *guard, *sides, boxes(pots, (0.4, 0.3, 0.7), palette("leaves"))]
 
@@ -209,7 +214,7 @@ def _side_windows(rng: np.random.Generator, palette: Palette, front: Facade, dep
     grid = np.stack(np.meshgrid(y, z), -1).reshape(-1, 2)
     grid = grid[rng.random(len(grid)) < 0.7]
     places = [np.column_stack([np.full(len(grid), s * front.width / 2), grid]) for s in (-1, 1)]
-    back = front.cells() + [0, 0.8]
+    back = front.cells() + np.array([0, 0.8])
     behind = boxes(
         np.column_stack([back[:, 0], np.full(len(back), depth), back[:, 1]]), (1.1, 0.06, 1.4), palette("window")
     )
@@ -226,7 +231,7 @@ def _roof(
             [rng.uniform(-0.4, 0.4, count) * width, rng.uniform(0.2, 0.8, count) * depth, np.full(count, high)]
         )
         plant = boxes(spots, rng.uniform(0.8, 2.4, (count, 3)), palette.any_of("metal", "concrete"))
-        mast = sticks(spots[:1], spots[:1] + [0, 0, 4.0], 0.04, palette("dark metal"))
+        mast = sticks(spots[:1], spots[:1] + np.array([0, 0, 4.0]), 0.04, palette("dark metal"))
         return join([rim, plant, mast])
     tiles = palette.another(str(rng.choice(["roof tiles", "roof tiles", "metal roof"])))
     return gable(rng, palette, width, depth, high, tiles, wall, along=rng.random() < 0.75)
@@ -258,7 +263,7 @@ def gable(
     inner = run - over * 0.6
     ends = [[[s * (inner if not hip else run), -span / 2 if not hip else -half, high if not hip else eave],
              [s * (inner if not hip else run), span / 2 if not hip else half, high if not hip else eave],
-             [s * (inner if not hip else run - hip), 0, ridge - 0.05], [s * (inner if not hip else run - hip), 0, ridge - 0.05]] for s in (-1, 1)]  # fmt: skip
+             *[[s * (inner if not hip else run - hip), 0, ridge - 0.05]] * 2] for s in (-1, 1)]  # fmt: skip
     parts = [top, under, quads(ends, wall if not hip else tiles)]
     chimneys = int(rng.integers(0, 3))
     if chimneys:

@@ -12,7 +12,7 @@ from depthwire.training.mesh import Mesh, box, join
 from depthwire.training.scene import Scene
 from depthwire.training.scenes import Layout, buildings, vegetation, vehicles
 from depthwire.training.scenes import street_furniture as furniture
-from depthwire.training.scenes.instances import boxes, sticks
+from depthwire.training.scenes.instances import boxes, copies, sticks
 from depthwire.training.scenes.site import Relief, Site, Spot
 from depthwire.training.scenes.streets import facing, greenery, parked, road_paint, traffic
 
@@ -56,11 +56,11 @@ def country_road(rng: Generator) -> Scene:
     for side in (-1, 1):
         if rng.random() < 0.5:
             step = float(rng.uniform(6, 18))
-            y = np.arange(-40, 110, step)
+            row = np.arange(-40, 110, step)
             site.scatter(
                 trees[rng.integers(2)],
-                np.column_stack([y * 0 + side * (verge + 3.2), y]),
-                scale=rng.uniform(0.7, 1.3, len(y)),
+                np.column_stack([row * 0 + side * (verge + 3.2), row]),
+                scale=rng.uniform(0.7, 1.3, len(row)),
             )
         kind = rng.random()
         for y in np.arange(-30, 70, 12.0):
@@ -165,7 +165,7 @@ def forest_path(rng: Generator) -> Scene:
         shapes = [vegetation.bare_tree(rng, bark, tall, 40) for _ in range(3)]
     else:
         leaf = palette.any_of("leaves", "leaves", "autumn leaves")
-        shapes = [vegetation.tree(rng, bark, leaf, tall, 330, low=k == 2) for k in range(3)]
+        shapes = [vegetation.tree(rng, bark, leaf, tall, 220, low=k == 2) for k in range(3)]
     count = 48
     spots = np.column_stack(
         [rng.choice([-1, 1], count) * (half + 0.7 + rng.gamma(1.5, 6, count)), rng.uniform(-30, 60, count)]
@@ -190,6 +190,11 @@ def forest_path(rng: Generator) -> Scene:
             sections=7,
         )
     )
+    if style >= 0.55:
+        crown = vegetation.bush(rng, palette("leaves"), 2.2, 60)
+        crowns = trunks[::3][:26]
+        tops = np.column_stack([crowns[:, :2], rng.uniform(5.5, 11, len(crowns))])
+        site.add(copies(crown, tops, rng.uniform(0, 6, len(crowns)), rng.uniform(0.7, 1.5, len(crowns))))
     bush = vegetation.bush(rng, palette("leaves"), 0.8, 130)
     low = np.column_stack([rng.choice([-1, 1], 22) * (half + 0.6 + rng.gamma(1.2, 4, 22)), rng.uniform(-20, 40, 22)])
     site.scatter(bush, low, scale=rng.uniform(0.4, 1.4, 22))
@@ -442,7 +447,7 @@ def snow_field(rng: Generator) -> Scene:
     )
     posts = np.arange(-40, 80, 14.0)
     stakes = np.column_stack([posts * 0 + half + 1.2, posts, posts * 0])
-    site.add(sticks(stakes, stakes + [0, 0, 1.8], 0.025, palette("plastic")))
+    site.add(sticks(stakes, stakes + np.array([0, 0, 1.8]), 0.025, palette("plastic")))
     traffic(site, half + 0.4, half, int(rng.integers(0, 3)))
     site.crowd(np.column_stack([rng.uniform(-half, half, 3), rng.uniform(-12, 30, 3)]), kinds=3)
     if rng.random() < 0.5:

@@ -5,7 +5,7 @@ They have arrangements, houses and palettes of their own; evaluate.py measures g
 
 from __future__ import annotations
 
-from math import pi
+from math import cos, pi, sin
 
 import numpy as np
 
@@ -21,18 +21,24 @@ Generator = np.random.Generator
 
 
 def _other(recipe: Recipe) -> Recipe:
-    """A recipe whose colours lean another way and whose patterns are larger."""
-    tinted = tuple((min(0.9, 0.8 * r + 0.25 * b), 0.95 * g, min(0.9, 0.85 * b + 0.2 * r)) for r, g, b in recipe.colours)
+    """A recipe whose colours are muted and warmer and whose patterns are larger."""
+    muted = (tuple(0.72 * channel + 0.26 * sum(colour) / 3 for channel in colour) for colour in recipe.colours)
+    tinted = tuple((red * 1.08, green * 1.02, blue * 0.84) for red, green, blue in muted)
     return recipe._replace(colours=tinted, tile_m=(recipe.tile_m[0] * 1.3, recipe.tile_m[1] * 1.4))
 
 
 HELD_OUT_RECIPES: dict[str, Recipe] = {
     **{name: _other(recipe) for name, recipe in RECIPES.items()},
-    "flags": Recipe((Pattern.CHECKER, Pattern.TILES), ((0.42, 0.33, 0.27), (0.22, 0.23, 0.26)), (0.6, 0.85), (0.7, 1.8), (0, 0.2)),
-    "limewash": Recipe((Pattern.STAINS, Pattern.NOISE), ((0.72, 0.66, 0.48), (0.55, 0.62, 0.66), (0.66, 0.45, 0.36)), (0.6, 0.9), (0.8, 3)),
+    "flags": Recipe((Pattern.CHECKER, Pattern.TILES), ((0.42, 0.33, 0.27), (0.22, 0.23, 0.26)), (0.6, 0.8), (0.7, 2)),
+    "limewash": Recipe(
+        (Pattern.STAINS, Pattern.NOISE),
+        ((0.72, 0.66, 0.48), (0.55, 0.62, 0.66), (0.66, 0.45, 0.36)),
+        (0.6, 0.9),
+        (0.8, 3),
+    ),
     "timber": Recipe((Pattern.WOOD,), ((0.08, 0.05, 0.035), (0.2, 0.12, 0.07)), (0.5, 0.8), (0.3, 0.9)),
     "thatch": Recipe((Pattern.NOISE, Pattern.STRIPES), ((0.3, 0.24, 0.15), (0.2, 0.16, 0.12)), (0.6, 0.9), (0.3, 1)),
-    "mud": Recipe((Pattern.NOISE, Pattern.STAINS), ((0.14, 0.1, 0.07), (0.2, 0.15, 0.1)), (0.5, 0.9), (0.8, 2.5), (0, 0.4)),
+    "mud": Recipe((Pattern.NOISE, Pattern.STAINS), ((0.14, 0.1, 0.07), (0.2, 0.15, 0.1)), (0.5, 0.9), (0.8, 2.5)),
 }  # fmt: skip
 
 
@@ -111,7 +117,7 @@ def harbour(rng: Generator) -> Scene:
     piles = np.column_stack(
         [np.repeat(np.linspace(quay + 2, quay + 24, 8), 2), np.tile([pier - 1.3, pier + 1.3], 8), np.full(16, low - 1)]
     )
-    site.add(sticks(piles, piles + [0, 0, 3.6 - low], 0.16, palette("timber"), sections=7))
+    site.add(sticks(piles, piles + np.array([0, 0, 3.6 - low]), 0.16, palette("timber"), sections=7))
     for y in (-26.0, -17.0, -8.0, 1.0, pier + 6, pier + 15, pier + 25):
         if rng.random() < 0.85:
             site.add(
@@ -148,7 +154,11 @@ def harbour(rng: Generator) -> Scene:
     crates = rng.uniform([-6, -16], [quay - 1.2, 28], (24, 2))
     site.add(boxes(np.column_stack([crates, np.zeros(24)]), rng.uniform(0.35, 1.0, (24, 3)), palette("timber")))
     mast = sticks(
-        [[0, 0, 0], [0, 0, 7], [0, 0, 4]], [[0, 0, 7.5], [4, 0, 9], [3, 0, 8.2]], 0.14, palette("rust"), sections=6
+        [[0.0, 0.0, 0.0], [0.0, 0.0, 7.0], [0.0, 0.0, 4.0]],
+        [[0.0, 0.0, 7.5], [4.0, 0.0, 9.0], [3.0, 0.0, 8.2]],
+        0.14,
+        palette("rust"),
+        sections=6,
     )
     site.add(
         join(
@@ -272,7 +282,7 @@ def farm_yard(rng: Generator) -> Scene:
 
 
 def cul_de_sac(rng: Generator) -> Scene:
-    """A round end of a road: bungalows in a ring, lawns without fences, drives, mail boxes, children, a basketball hoop."""
+    """A round end of a road: bungalows in a ring, lawns without fences, drives, mail boxes, a basketball hoop."""
     site = Site(rng, "cul-de-sac", Relief(slope=0.05, wavelength=100, curve=0.0), recipes=HELD_OUT_RECIPES)
     palette = site.palette
     radius = float(rng.uniform(9, 13))
@@ -350,8 +360,8 @@ def cul_de_sac(rng: Generator) -> Scene:
         furniture.swing,
         vehicles.motorcycle,
     ):
-        place = rng.uniform(radius * 0.5, radius + 4) * np.array([np.cos(a := rng.uniform(0, 6)), np.sin(a)])
-        site.add(make(rng, palette), float(place[0]), float(place[1]), float(rng.uniform(0, 6)))
+        reach, turned_to = float(rng.uniform(radius * 0.5, radius + 4)), float(rng.uniform(0, 6))
+        site.add(make(rng, palette), reach * cos(turned_to), reach * sin(turned_to), float(rng.uniform(0, 6)))
     site.crowd(rng.normal(0, radius * 0.55, (7, 2)), kinds=6)
     site.backdrop(skyline=0)
 
@@ -384,9 +394,17 @@ def timbered_house(rng: Generator, palette: Palette, width: float, floors: int) 
             boxes([[0, out - 0.04, z + h] for h in (0, storey - 0.2, storey * 0.35)], (width, 0.12, 0.18), beam)
         )
         braces = foot[:-1][rng.random(len(x) - 1) < 0.3]
-        parts.append(sticks(braces + [0.05, 0, 0.1], braces + [x[1] - x[0], 0, storey * 0.9], 0.07, beam, sections=4))
+        parts.append(
+            sticks(
+                braces + np.array([0.05, 0, 0.1]),
+                braces + np.array([x[1] - x[0], 0, storey * 0.9]),
+                0.07,
+                beam,
+                sections=4,
+            )
+        )
         holes = (foot[:-1] + foot[1:])[rng.random(len(x) - 1) < 0.6] / 2
-        parts.append(boxes(holes + [0, -0.03, storey * 0.4], (0.75, 0.06, storey * 0.45), palette("window")))
+        parts.append(boxes(holes + np.array([0, -0.03, storey * 0.4]), (0.75, 0.06, storey * 0.45), palette("window")))
     top, rise, front = storey * floors, width * float(rng.uniform(0.5, 0.8)), -jut * floors
     parts.append(
         quads(
@@ -424,7 +442,7 @@ def warehouse(rng: Generator, palette: Palette, width: float) -> Mesh:
         tall = 2.3 if z == 0 else 1.5
         parts.append(boxes(place, (1.7, 0.1, tall), palette("dark metal") if z == 0 else palette("window")))
         arch = cylinder(0.85, 0.1, sections=14).turned(pitch=pi / 2)
-        parts.append(copies(arch, place + [0, 0.03, tall]).of(palette("window")))
+        parts.append(copies(arch, place + np.array([0, 0.03, tall])).of(palette("window")))
     steps = np.arange(5)
     parts.append(
         boxes(
@@ -554,7 +572,7 @@ def animal(rng: Generator, palette: Palette) -> Mesh:
         sticks([neck], [head], 0.16 * long, coat, 0.1 * long, sections=7),
         sphere(0.16 * long, 1).scaled(0.7, 1.3, 0.8).moved(*head).of(coat),
     ]
-    parts.append(sticks(legs, legs + [0, 0, high], 0.05, coat, 0.09, sections=6))
+    parts.append(sticks(legs, legs + np.array([0, 0, high]), 0.05, coat, 0.09, sections=6))
     parts.append(sticks([[0, -long * 0.45, high + 0.2]], [[0, -long * 0.52, high * 0.4]], 0.03, coat, sections=4))
     return join(parts)
 

@@ -111,9 +111,9 @@ def construction_site(rng: Generator) -> Scene:
     shell = [boxes(pillars, (0.35, 0.35, 3.2), concrete)]
     shell.append(boxes([[0, deep / 2, 3.2 * f - 0.25] for f in range(1, floors + 1)], (wide, deep, 0.25), concrete))
     walls = pillars[rng.random(len(pillars)) < 0.3]
-    shell.append(boxes(walls + [2.0, 0, 0], (3.7, 0.2, 3.0), palette.any_of("brick", "concrete")))
+    shell.append(boxes(walls + np.array([2.0, 0, 0]), (3.7, 0.2, 3.0), palette.any_of("brick", "concrete")))
     bars = pillars[pillars[:, 2] == pillars[:, 2].max()] + [0, 0, 3.2]
-    shell.append(sticks(bars, bars + [0, 0, 0.9], 0.02, palette("rust"), sections=3))
+    shell.append(sticks(bars, bars + np.array([0, 0, 0.9]), 0.02, palette("rust"), sections=3))
     site.add(join(shell), shell_x, shell_y)
     site.add(furniture.scaffold(rng, palette, int(wide / 2.4), max(1, floors)), shell_x, shell_y - 1.3)
     if rng.random() < 0.6:
@@ -202,7 +202,7 @@ def industrial_yard(rng: Generator) -> Scene:
         site.add(tank.scaled(float(rng.uniform(0.6, 1.2))), x, float(rng.uniform(12, 19)))
     rack_y, z = float(rng.uniform(-9, 9)), float(rng.uniform(3.2, 5))
     legs = np.array([[x, rack_y + s, 0] for x in np.arange(-20, 21, 5.0) for s in (-0.8, 0.8)])
-    site.add(sticks(legs, legs + [0, 0, z], 0.09, palette.any_of("rust", "metal")))
+    site.add(sticks(legs, legs + np.array([0, 0, z]), 0.09, palette.any_of("rust", "metal")))
     for offset in np.linspace(-0.7, 0.7, 4):
         site.add(
             sticks(
@@ -267,7 +267,8 @@ def town_square(rng: Generator) -> Scene:
         furniture.stall,
         vehicles.car,
     ):
-        site.add(make(rng, palette), *map(float, rng.uniform(-0.8, 0.8, 2) * half), float(rng.uniform(0, 6)))
+        x, y, yaw = rng.uniform(-0.8, 0.8) * half, rng.uniform(-0.8, 0.8) * half, rng.uniform(0, 6)
+        site.add(make(rng, palette), float(x), float(y), float(yaw))
     lamps = np.array([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]]) * half
     site.scatter(furniture.lamp_post(rng, palette, 4.0), lamps)
     for x, y in lamps:
@@ -449,7 +450,8 @@ def yard(site: Site, count: int, reach: float) -> None:
         furniture.pallets,
     )
     for pick in rng.integers(len(makes), size=count):
-        site.add(makes[pick](rng, site.palette), *map(float, rng.uniform(-reach, reach, 2)), float(rng.uniform(0, 6)))
+        x, y, yaw = rng.uniform(-reach, reach), rng.uniform(-reach, reach), rng.uniform(0, 6)
+        site.add(makes[pick](rng, site.palette), float(x), float(y), float(yaw))
 
 
 def walls_around(site: Site, half: float, tall: int, shop: bool | None = None) -> None:
@@ -501,7 +503,11 @@ def monument(rng: Generator, site: Site) -> Mesh:
         ).scaled(1.4)
         return join(
             [
-                boxes([[0, 0, 0], [0, 0, 0.3], [0, 0, 0.6]], [[3, 3, 0.3], [2.2, 2.2, 0.3], [1.2, 1.2, 1.5]], stone),
+                boxes(
+                    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.3], [0.0, 0.0, 0.6]],
+                    [[3.0, 3.0, 0.3], [2.2, 2.2, 0.3], [1.2, 1.2, 1.5]],
+                    stone,
+                ),
                 figure.moved(z=2.1),
             ]
         )
@@ -510,7 +516,7 @@ def monument(rng: Generator, site: Site) -> Mesh:
     x = np.arange(-4, 5, 2.0)
     foot = np.column_stack([x, x * 0, x * 0])
     cloth = [[[a, 0, 6.8], [a + 1.2, 0.2, 6.6], [a + 1.1, 0.1, 5.6], [a, 0, 5.8]] for a in x]
-    return join([sticks(foot, foot + [0, 0, 7.0], 0.05, palette("metal")), quads(cloth, palette("awning"))])
+    return join([sticks(foot, foot + np.array([0, 0, 7.0]), 0.05, palette("metal")), quads(cloth, palette("awning"))])
 
 
 def crane(rng: Generator, site: Site) -> Mesh:
@@ -531,7 +537,7 @@ def crane(rng: Generator, site: Site) -> Mesh:
     rope = sticks([[0, reach * 0.7, high]], [[0, reach * 0.7, high * 0.4]], 0.03, site.palette("tyre"), sections=3)
     bars = [
         sticks(low, high_ends, 0.04, steel, sections=3),
-        sticks(masts, masts + [0, 0, high + 1], 0.08, steel, sections=4),
+        sticks(masts, masts + np.array([0, 0, high + 1]), 0.08, steel, sections=4),
         sticks(jib, jib_end, 0.09, steel, sections=4),
         sticks(*lattice, 0.04, steel, sections=3),
     ]

@@ -1,7 +1,7 @@
-"""An outdoor place while it is built: ground, things, people, weather; `finish` bends it, places cameras, makes the scene.
+"""An outdoor place while it is built: ground, things, people, weather; `finish` bends it and places cameras.
 
-Layouts build on flat ground (z = 0). At the end everything, cameras too, is lifted by a gentle relief and shifted along a
-curve, so that roads bend and nothing stays level. The layouts of streets.py, open_ground.py, places.py use it.
+Layouts build on flat ground (z = 0). At the end everything, cameras too, is lifted by a gentle relief and shifted along
+a curve, so that roads bend and nothing stays level. The layouts of streets.py, open_ground.py, places.py use it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,29 @@ from depthwire.training.scenes.weather import weather
 Spot = Callable[[], tuple[float, float, float]]
 """Draws a place for a camera: x, y and yaw."""
 Array = NDArray[np.float64]
-MOST_FACES = 58_000
+MOST_FACES, CROWD_FACES, ALL_FACES = 46_000, 53_000, 59_500
+"""Triangles of a scene before people, with people, with what is put before cameras."""
 CANDIDATES = 22
 """Viewpoints tried for each scene."""
-FOREGROUND = ("person", "person", "person", "post", "post", "crown", "bush", "small", "small", "bicycle", "car", "parasol", "fence")  # fmt: skip
+FOREGROUND = (
+    "person",
+    "person",
+    "person",
+    "post",
+    "post",
+    "crown",
+    "bush",
+    "small",
+    "small",
+    "bicycle",
+    "car",
+    "parasol",
+    "fence",
+)
 
 
 class Relief(NamedTuple):
-    """How the flat ground is lifted and bent: waves of slope (metres a metre) and wavelength (metres), and a curve of x."""
+    """How the flat ground is lifted and bent: waves of slope (metres a metre) and wavelength (metres); a curve."""
 
     slope: float = 0.04
     wavelength: float = 90.0
@@ -61,7 +76,7 @@ class Site:
         self.clothes = wardrobe(rng, self.palette.materials)
         self.lamps: list[Lamp] = []
         self._parts: list[Mesh] = []
-        self._faces = 0
+        self._faces, self._limit = 0, MOST_FACES
         relief = Relief() if relief is None else relief
         waves = [(relief.slope, relief.wavelength)] * 2 + [(relief.bumps, relief.bump_wavelength)] * 3
         self._waves = [
@@ -74,7 +89,7 @@ class Site:
     @property
     def room(self) -> int:
         """Triangles that may still be added."""
-        return MOST_FACES - self._faces
+        return self._limit - self._faces
 
     def add(self, mesh: Mesh, x: float = 0.0, y: float = 0.0, yaw: float = 0.0, z: float = 0.0) -> None:
         """Puts a shape on the ground, as long as there is room for its triangles."""
@@ -144,6 +159,7 @@ class Site:
             group = slice(figure, None, kinds)
             scale = self.rng.uniform(0.93, 1.05, len(places[group]))
             self.scatter(person(self.rng, self.clothes, pose), places[group], angle[group], scale)
+        self._limit = MOST_FACES
 
     def lamp_at(self, x: float, y: float, z: float, strength: float = 18.0) -> None:
         """A burning lamp, at dusk only."""
@@ -165,9 +181,9 @@ class Site:
             top = foot + np.stack([np.cos(angle) * 40, np.sin(angle) * 40, 25 + rise], 1)
             self.add(quads(np.stack([foot[:-1], foot[1:], top[1:], top[:-1]], 1), self.palette.another("far hill")))
         for _ in range(skyline if rng.random() < 0.7 else 0):
-            angle, away = rng.uniform(0, 2 * pi), rng.uniform(inner, 420)
+            towards, far = float(rng.uniform(0, 2 * pi)), float(rng.uniform(inner, 420))
             tower = block(rng, self.palette, float(rng.uniform(12, 40)), 15.0, float(rng.uniform(8, 50)))
-            self.add(tower, away * cos(angle), away * sin(angle), angle - pi / 2)
+            self.add(tower, far * cos(towards), far * sin(towards), towards - pi / 2)
         count = int(rng.integers(20, 60))
         angle, away = rng.uniform(0, 2 * pi, count), rng.uniform(inner, 300, count)
         crown = vegetation.bush(rng, self.palette("leaves"), 4.0, 25)
@@ -179,11 +195,12 @@ class Site:
         self, spot: Spot, heights: Sequence[str] = ("person", "person", "person", "car", "robot"), near: float = 0.5,
         foreground: Sequence[str] = FOREGROUND, count: int = 8,
     ) -> Scene:  # fmt: skip
-        """The scene, with viewpoints at places that `spot` draws; near: share of cameras with a thing put close before them."""
+        """The scene, seen from places that `spot` draws; near: share of cameras with a thing put close before them."""
         rng = self.rng
+        self._limit = ALL_FACES
         flat = [self._camera(*spot(), str(rng.choice(list(heights)))) for _ in range(CANDIDATES)]
-        standing = join(self._parts).vertices
-        standing = standing[standing[:, 2] > 0.3]
+        corners = join(self._parts).vertices
+        standing = corners[corners[:, 2] > 0.3]
         for view in flat:
             if rng.random() < near and view.position[2] < 2.5 and self.room > 2500:
                 self._put_before(view, str(rng.choice(list(foreground))), standing)
@@ -209,7 +226,7 @@ class Site:
         fov = float(np.clip(rng.normal(1.13, 0.22), 0.7, 1.75))
         return Viewpoint((x, y, height), yaw, float(pitch), float(roll), fov)
 
-    def _put_before(self, view: Viewpoint, kind: str, standing: Array) -> None:
+    def _put_before(self, view: Viewpoint, kind: str, standing: NDArray[np.float32]) -> None:
         """Puts a thing 0.7–4 m before a camera, unless something stands there."""
         rng, palette = self.rng, self.palette
         spans = {"car": (2.8, 5.5), "crown": (1.6, 3.5), "fence": (1.2, 3.0), "parasol": (1.2, 2.6)}
@@ -288,8 +305,8 @@ class Site:
         return Lamp((x, y, z), lamp.colour)
 
     def _chosen(self, mesh: Mesh, views: list[Viewpoint], count: int) -> list[Viewpoint]:
-        """Those of the views that stand free and see enough, first those where a row's depth says least; else the next best."""
-        distance = np.minimum(Probe(mesh).look(views).reshape(len(views), -1), 1000.0)
+        """Those of the views that stand free and see enough, first those where the row says least of the depth."""
+        distance = np.minimum(Probe(coarse(mesh)).look(views).reshape(len(views), -1), 1000.0)
         middle = distance.reshape(len(views), 9, 12)[:, 1:-1, 2:-2].reshape(len(views), -1)
         near, seen = (distance < 0.8).mean(axis=1), (distance < 40).mean(axis=1)
         wall = (distance < 2.0).mean(axis=1)
@@ -313,3 +330,12 @@ def lines(reach: float, step: float, growth: float = 1.16) -> Array:
         positions.append(positions[-1] + gap)
     half = np.array(positions)
     return np.concatenate([-half[:0:-1], half])
+
+
+def coarse(mesh: Mesh) -> Mesh:
+    """What viewpoints are tried on: without far triangles, and of those below 15 cm (leaves) every third."""
+    corner = mesh.vertices[mesh.faces]
+    size = np.abs(corner - corner[:, [1, 2, 0]]).max(axis=(1, 2))
+    keep = (size > 0.15) | (np.arange(len(size)) % 3 == 0)
+    keep &= (np.abs(corner[:, 0, :2]).max(axis=1) < 60) | (size > 4)
+    return replace(mesh, faces=mesh.faces[keep], material=mesh.material[keep], smooth=mesh.smooth[keep])

@@ -195,7 +195,7 @@ def fence(rng: np.random.Generator, palette: Palette, length: float, kind: str |
         x = np.arange(-length / 2 - high, length / 2, step)
         for sign in (1, -1):
             low = np.column_stack([sign * x, x * 0, x * 0])
-            top = low + [sign * high, 0, high]
+            top = low + np.array([sign * high, 0, high])
             cut_low, cut_top = low.copy(), top.copy()
             over = np.abs(cut_top[:, 0]) > length / 2
             cut_top[over, 2] = high - (np.abs(top[over, 0]) - length / 2)
@@ -233,8 +233,8 @@ def power_line(rng: np.random.Generator, palette: Palette, spans: int = 5, span:
     y = (np.arange(spans + 1) - spans / 2) * span
     foot = np.column_stack([y * 0, y, y * 0 - 0.5])
     parts = [
-        sticks(foot, foot + [0, 0, high + 0.5], 0.15, wood, 0.1, sections=7),
-        boxes(foot + [0, 0, high], (1.8, 0.1, 0.12), wood),
+        sticks(foot, foot + np.array([0, 0, high + 0.5]), 0.15, wood, 0.1, sections=7),
+        boxes(foot + np.array([0, 0, high]), (1.8, 0.1, 0.12), wood),
     ]
     share = np.linspace(0, 1, 9)
     sag = float(rng.uniform(0.5, 1.3))
@@ -251,7 +251,7 @@ def stall(rng: np.random.Generator, palette: Palette) -> Mesh:
     wide, deep, high = float(rng.uniform(2.2, 3.6)), float(rng.uniform(1.6, 2.4)), float(rng.uniform(2.1, 2.5))
     poles = [[x * wide / 2, y * deep / 2, 0] for x in (-1, 1) for y in (-1, 1)]
     metal, cloth = palette("metal"), palette.another("awning")
-    parts = [sticks(poles, np.asarray(poles) + [0, 0, high], 0.025, metal)]
+    parts = [sticks(poles, np.asarray(poles) + np.array([0, 0, high]), 0.025, metal)]
     ridge = high + float(rng.uniform(0.2, 0.7))
     over = 0.25
     slopes = [
@@ -285,7 +285,7 @@ def stall(rng: np.random.Generator, palette: Palette) -> Mesh:
     for name in palette.some("flower", 2):
         parts.append(copies(goods, spots[::2], 0, rng.uniform(0.6, 1.6, len(spots[::2]))).of(name))
         spots = spots[1:]
-    parts.append(boxes(spots[:6] + [0, 0, -0.05], rng.uniform(0.15, 0.5, (6, 3)), palette("cardboard")))
+    parts.append(boxes(spots[:6] + np.array([0, 0, -0.05]), rng.uniform(0.15, 0.5, (6, 3)), palette("cardboard")))
     return join(parts)
 
 
@@ -314,8 +314,10 @@ def table_and_chairs(rng: np.random.Generator, palette: Palette) -> Mesh:
     ]
     legs = np.array([[x, y, 0] for x in (-0.19, 0.19) for y in (-0.19, 0.19)])
     chair = join([
-        sticks(legs, legs + [0, 0, 0.44], 0.015, stuff, sections=4), box(0.42, 0.42, 0.03).moved(z=0.43).of(stuff),
-        boxes([[0, -0.2, 0.55], [0, -0.22, 0.75]], (0.4, 0.02, 0.12), stuff), sticks(legs[[0, 2]] + [0, 0, 0.44], legs[[0, 2]] + [0, -0.04, 0.9], 0.015, stuff, sections=4),
+        sticks(legs, legs + np.array([0, 0, 0.44]), 0.015, stuff, sections=4),
+        box(0.42, 0.42, 0.03).moved(z=0.43).of(stuff),
+        boxes([[0, -0.2, 0.55], [0, -0.22, 0.75]], (0.4, 0.02, 0.12), stuff),
+        sticks(legs[[0, 2]] + [0, 0, 0.44], legs[[0, 2]] + [0, -0.04, 0.9], 0.015, stuff, sections=4),
     ])  # fmt: skip
     count = int(rng.integers(2, 5))
     angle = np.arange(count) * 2 * pi / count + rng.uniform(0, 1, count)
@@ -328,14 +330,10 @@ def table_and_chairs(rng: np.random.Generator, palette: Palette) -> Mesh:
         )
     )
     if rng.random() < 0.7:
-        spot = rng.uniform(-0.3, 0.3, (3, 2)) * size
+        spots = np.column_stack([rng.uniform(-0.3, 0.3, (3, 2)) * size, np.full(3, high + 0.03)])
         bottle = revolved([[0.036, 0], [0.036, 0.17], [0.014, 0.22], [0.014, 0.28]], 8).of(palette("leaves"))
         cup = revolved([[0.03, 0], [0.042, 0.09]], 8).of(palette("line"))
-        parts += [
-            bottle.moved(*map(float, spot[0]), high + 0.03),
-            cup.moved(*map(float, spot[1]), high + 0.03),
-            cup.moved(*map(float, spot[2]), high + 0.03),
-        ]
+        parts += [copies(bottle, spots[:1]), copies(cup, spots[1:])]
     return join(parts)
 
 
@@ -348,7 +346,7 @@ def bus_stop(rng: np.random.Generator, palette: Palette) -> Mesh:
     poster = boxes([[wide / 2, 0.65, 0.3]], (0.12, 1.2, 1.9), palette.another("poster"))
     return join(
         [
-            sticks(posts, np.asarray(posts) + [0, 0, 2.4], 0.04, metal),
+            sticks(posts, np.asarray(posts) + np.array([0, 0, 2.4]), 0.04, metal),
             roof,
             back,
             poster,
@@ -423,7 +421,7 @@ def pipes(rng: np.random.Generator, palette: Palette) -> Mesh:
     radius, long, base = float(rng.uniform(0.1, 0.5)), float(rng.uniform(3, 8)), int(rng.integers(2, 6))
     one = cylinder(radius, long, sections=12).moved(z=-long / 2).turned(roll=pi / 2)
     if rng.random() < 0.5:
-        one = tube([[-long / 2, 0, 0], [0, 0, 0], [long / 2, 0, 0]], radius, 12)
+        one = tube(np.array([[-long / 2, 0, 0], [0, 0, 0], [long / 2, 0, 0]]), radius, 12)
     spots = [
         [0, (i - (base - row) / 2) * 2 * radius, radius + row * radius * 1.74]
         for row in range(base)
@@ -438,11 +436,11 @@ def scaffold(rng: np.random.Generator, palette: Palette, bays: int = 4, lifts: i
     bay, lift, deep = 2.4, 2.0, 0.9
     x = (np.arange(bays + 1) - bays / 2) * bay
     feet = np.array([[a, b, 0] for a in x for b in (0, deep)])
-    parts = [sticks(feet, feet + [0, 0, lifts * lift + 1], 0.025, metal)]
+    parts = [sticks(feet, feet + np.array([0, 0, lifts * lift + 1]), 0.025, metal)]
     z = np.arange(1, lifts + 1) * lift
     levels = np.concatenate([z, z + 1.0, z + 0.5])
     front = np.array([[x[0], b, c] for c in levels for b in (0, deep)])
-    parts.append(sticks(front, front + [bays * bay, 0, 0], 0.022, metal))
+    parts.append(sticks(front, front + np.array([bays * bay, 0, 0]), 0.022, metal))
     cross = np.array([[a, 0, c] for a in x[:-1] for c in z - lift])
     up = rng.random(len(cross)) < 0.5
     parts.append(

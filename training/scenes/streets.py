@@ -109,7 +109,7 @@ def alley(rng: Generator) -> Scene:
         while y < 75:
             shape = shapes[rng.integers(len(shapes))]
             wide = float(shape.bounds[1][0] - shape.bounds[0][0])
-            if rng.random() < 0.2 and -25 < y:
+            if rng.random() < 0.2 and y > -25:
                 wide = 5.0
                 site.add(
                     furniture.fence(rng, palette, 5.0, str(rng.choice(["wall", "slats", "mesh"]))),
@@ -121,11 +121,11 @@ def alley(rng: Generator) -> Scene:
                 site.add(shape, side * (half + float(rng.uniform(0, 0.4))), y + wide / 2, -side * pi / 2)
             y += wide
     count = int(rng.integers(3, 9))
-    y = np.sort(rng.uniform(-20, 40, count))
+    at = np.sort(rng.uniform(-20, 40, count))
     z = rng.uniform(3, 7, count)
     left, right = (
-        np.column_stack([np.full(count, -half - 0.3), y, z]),
-        np.column_stack([np.full(count, half + 0.3), y + rng.normal(0, 2, count), z + rng.normal(0, 0.5, count)]),
+        np.column_stack([np.full(count, -half - 0.3), at, z]),
+        np.column_stack([np.full(count, half + 0.3), at + rng.normal(0, 2, count), z + rng.normal(0, 0.5, count)]),
     )
     site.add(sticks(left, right, 0.012, palette("tyre"), sections=3))
     washing(site, left[:3], right[:3])
@@ -137,8 +137,8 @@ def alley(rng: Generator) -> Scene:
         (furniture.parasol, 1),
     ):
         for _ in range(number):
-            side = float(rng.choice([-1, 1]))
-            site.add(make(rng, palette), side * (half - 0.45), float(rng.uniform(-10, 30)), float(rng.choice([0, pi])))
+            wall = half - 0.45 if rng.random() < 0.5 else 0.45 - half
+            site.add(make(rng, palette), wall, float(rng.uniform(-10, 30)), float(rng.choice([0, pi])))
     pots = np.column_stack([rng.choice([-1, 1], 10) * (half - 0.3), rng.uniform(-15, 30, 10)])
     site.scatter(vegetation.bush(rng, palette("leaves"), 0.4, 60, palette("flower")), pots)
     site.crowd(np.column_stack([rng.uniform(-0.6, 0.6, 5) * half, rng.uniform(-15, 35, 5)]), kinds=4)
@@ -308,14 +308,19 @@ def steps_outdoors(rng: Generator) -> Scene:
     lower_and_upper(site, palette.any_of("pavement", "cobbles", "asphalt", "gravel"), top_y, top_z)
     for side in (-1, 1):
         x = side * (wide / 2 + 0.25)
-        line = np.stack([[x, 3.0, 0.0], [x, top_y, top_z]])
+        line, up = np.array([[x, 3.0, 0.0], [x, top_y, top_z]]), np.array([0, 0, 1.0])
         if rng.random() < 0.6:
             posts = np.linspace(0, 1, 12)[:, None] * (line[1] - line[0]) + line[0]
             site.add(
                 join(
                     [
-                        sticks(posts, posts + [0, 0, 1.0], 0.02, palette("dark metal")),
-                        sticks(line[:1] + [0, 0, 1.0], line[1:] + [0, 0, 1.0], 0.03, palette("dark metal")),
+                        sticks(posts, posts + up, 0.02, palette("dark metal")),
+                        sticks(
+                            line[:1] + np.array([0, 0, 1.0]),
+                            line[1:] + np.array([0, 0, 1.0]),
+                            0.03,
+                            palette("dark metal"),
+                        ),
                     ]
                 ).moved(x=-side * 0.35)
             )
@@ -495,8 +500,9 @@ def kerb_life(site: Site, side: int, half: float, walk: float, parking: float) -
     for spot in y[(y > -10) & (y < 40)][:2]:
         site.lamp_at(x - side, float(spot), float(post.bounds[1][2]) - 0.3)
     makes: Sequence[Callable[[Generator, object], Mesh]] = (  # type: ignore[assignment]
-        furniture.sign_post, furniture.bench, furniture.bin_, vehicles.bicycle, furniture.table_and_chairs, furniture.billboard,
-        furniture.traffic_light, furniture.bus_stop, furniture.kiosk, vehicles.motorcycle, furniture.barrier, furniture.parasol,
+        furniture.sign_post, furniture.bench, furniture.bin_, vehicles.bicycle, furniture.table_and_chairs,
+        furniture.billboard, furniture.traffic_light, furniture.bus_stop, furniture.kiosk, vehicles.motorcycle,
+        furniture.barrier, furniture.parasol,
     )  # fmt: skip
     for pick in rng.integers(len(makes), size=7):
         make, where = makes[pick], float(rng.uniform(-15, 35))

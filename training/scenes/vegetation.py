@@ -20,19 +20,28 @@ Points = NDArray[np.float64]
 def tree(
     rng: np.random.Generator, bark: int, leaf: int, height: float = 9.0, foliage: int = 700, low: bool = False
 ) -> Mesh:
-    """A broad-leaved tree: trunk, forking branches, blobs of leaves; low: branches begin at 1.5 m. 2 × foliage + ~900 faces."""
+    """A broad-leaved tree; low: it branches near the ground. About 2 × foliage + 1,500 faces."""
     trunk_top = rng.uniform(0.16, 0.24) * height if low else rng.uniform(0.25, 0.42) * height
     width = height * rng.uniform(0.22, 0.42)
     parts = [_trunk(rng, bark, trunk_top + height * 0.25, height * rng.uniform(0.016, 0.028))]
     tips = _crown_points(rng, int(rng.integers(9, 16)), trunk_top, height, width)
     foot = np.stack([np.zeros(len(tips)), np.zeros(len(tips)), rng.uniform(0.75, 1.1, len(tips)) * trunk_top], axis=1)
     parts.append(_branches(rng, foot, tips, height * 0.011, bark))
-    radius = height * (rng.uniform(0.12, 0.18) if low else rng.uniform(0.1, 0.16))
-    blob = _rough_ball(rng, 0.8, 1).of(leaf)
-    parts.append(
-        copies(blob, tips, rng.uniform(0, 6, len(tips)), radius * rng.uniform(0.45, 0.9, (len(tips), 1)) * [1, 1, 0.7])
-    )
-    parts.append(_foliage(rng, tips, radius * 1.45, foliage, min(0.3, height * rng.uniform(0.016, 0.034)), leaf))
+    radius = height * (rng.uniform(0.12, 0.17) if low else rng.uniform(0.1, 0.15))
+    blob = _rough_ball(rng, 1.0, 1).of(leaf)
+    turn = rng.uniform(0, 6, len(tips))
+    parts.append(copies(blob, tips, turn, radius * rng.uniform(0.45, 0.95, (len(tips), 1)) * [1, 1, 0.75]))
+    if rng.random() < 0.6:  # a closed crown, else one that lets the sky through
+        middle, half = tips.mean(axis=0), tips.std(axis=0) * rng.uniform(0.9, 1.3)
+        core = _rough_ball(rng, 1.0, 2, 0.3).of(leaf)
+        parts.append(core.scaled(*map(float, half)).moved(*map(float, middle)))
+        shell = rng.normal(size=(foliage // 3, 3))
+        shell = middle + shell / np.linalg.norm(shell, axis=1, keepdims=True) * half * rng.uniform(
+            0.95, 1.3, (len(shell), 1)
+        )
+        parts.append(leaves(rng, shell, height * 0.035, leaf, droop=0.2))
+        foliage -= foliage // 3
+    parts.append(_foliage(rng, tips, radius * 1.3, foliage, min(0.28, height * rng.uniform(0.013, 0.028)), leaf))
     return join(parts)
 
 

@@ -14,10 +14,10 @@ from depthwire.training.scenes.instances import boxes, copies, quads, sticks
 from depthwire.training.scenes.outdoor_palette import Palette
 
 _CARS: dict[str, tuple[tuple[float, float], ...]] = {
-    # length, width, height, bonnet height, cabin from and to (shares of the length from the rear), roof from and to
+    # length, width, height, bonnet height; ends of cabin, then of roof, as shares of the length: rear, front
     "hatch": ((3.7, 4.3), (1.68, 1.8), (1.42, 1.55), (0.88, 0.98), (0.02, 0.06), (0.74, 0.8), (0.1, 0.18), (0.5, 0.58)),
-    "saloon": ((4.3, 5.0), (1.75, 1.9), (1.38, 1.48), (0.85, 0.95), (0.12, 0.18), (0.7, 0.76), (0.28, 0.33), (0.52, 0.58)),
-    "estate": ((4.4, 4.9), (1.75, 1.9), (1.42, 1.52), (0.88, 0.98), (0.01, 0.04), (0.72, 0.77), (0.06, 0.12), (0.52, 0.58)),
+    "saloon": ((4.3, 5.0), (1.75, 1.9), (1.4, 1.5), (0.85, 0.95), (0.12, 0.18), (0.7, 0.76), (0.28, 0.33), (0.5, 0.6)),
+    "estate": ((4.4, 4.9), (1.75, 1.9), (1.4, 1.5), (0.88, 0.98), (0.01, 0.04), (0.72, 0.77), (0.06, 0.1), (0.5, 0.6)),
     "suv": ((4.2, 5.0), (1.8, 2.0), (1.6, 1.85), (1.02, 1.18), (0.01, 0.05), (0.73, 0.79), (0.06, 0.14), (0.55, 0.62)),
     "van": ((4.8, 6.0), (1.9, 2.05), (1.9, 2.6), (1.15, 1.35), (0.0, 0.01), (0.86, 0.93), (0.005, 0.02), (0.72, 0.8)),
     "pickup": ((5.0, 5.6), (1.85, 2.0), (1.75, 1.9), (1.05, 1.2), (0.4, 0.44), (0.72, 0.78), (0.43, 0.47), (0.57, 0.63)),
@@ -96,7 +96,9 @@ def _cabin(y: np.ndarray, half: float, low: float, high: float, paint: int, glas
         ahead = share + 0.1
         cargo[0, [1, 2]] = cargo[0, [0, 3]] + (cargo[0, [1, 2]] - cargo[0, [0, 3]]) * ahead
         cargo[1, [0, 3]] = cargo[1, [1, 2]] + (cargo[1, [0, 3]] - cargo[1, [1, 2]]) * ahead
-        windows = join([windows, quads(cargo * [1.015, 1, 1], paint), quads(sides[:1] + [0, -0.01, 0], paint)])
+        windows = join(
+            [windows, quads(cargo * [1.015, 1, 1], paint), quads(sides[:1] + np.array([0, -0.01, 0]), paint)]
+        )
     return [windows, quads(np.concatenate([slopes, roof_top[None]]), paint), pillars, doors]
 
 

@@ -31,14 +31,14 @@ def weather(rng: np.random.Generator, haze: float = 0.35) -> Weather:
     towards = (cos(heading) * cos(elevation), sin(heading) * cos(elevation), sin(elevation))
     warm = float(np.clip(1 - elevation / 0.7, 0, 1))
     sun_colour = _scaled((1.0, 0.95 - 0.3 * warm, 0.88 - 0.55 * warm), rng.uniform(2.2, 3.8) * (1 - 0.4 * warm))
-    blue = rng.uniform(0.5, 1.1)
-    zenith, horizon = _scaled((0.16, 0.32, 0.75), blue), _scaled((0.6, 0.72, 0.88), rng.uniform(0.7, 1.2))
+    blue = rng.uniform(0.6, 1.3)
+    zenith, horizon = _scaled((0.26, 0.44, 0.85), blue), _scaled((0.8, 0.9, 1.02), rng.uniform(0.8, 1.4))
     clouds = float(rng.uniform(0, 0.35))
     ambient = _scaled((0.42, 0.5, 0.66), rng.uniform(0.6, 1.5))
     if kind == "overcast":
-        grey = rng.uniform(0.5, 1.3)
+        grey = rng.uniform(0.8, 1.5)
         zenith, horizon = _scaled((0.62, 0.65, 0.7), grey), _scaled((0.8, 0.82, 0.85), grey)
-        ambient, clouds = _scaled((0.74, 0.76, 0.8), grey * rng.uniform(0.9, 1.3)), float(rng.uniform(0.3, 1))
+        ambient, clouds = _scaled((0.74, 0.76, 0.8), grey * rng.uniform(0.85, 1.2)), float(rng.uniform(0.3, 1))
         return Weather(Light(None, (0.0, 0.0, 0.0), ambient), Sky(zenith, horizon, clouds), fog_m, horizon, False)
     if kind == "golden":
         horizon = _scaled((0.95, 0.78, 0.6), rng.uniform(0.6, 1.1))
