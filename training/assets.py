@@ -1,12 +1,11 @@
-"""Photographed surfaces from packages that the `training` extra installs; nothing of them is part of this repository.
+"""Photographed surfaces of another package, where it is installed; nothing of it is part of this repository.
 
-materials.py makes tiles of them for Pattern.PHOTO. Packages: miniworld (Apache-2.0), and robosuite (MIT) where somebody
-has installed it. They are found, not imported.
+materials.py makes tiles of them for Pattern.PHOTO. The package is miniworld (Apache-2.0), found and not imported;
+without it such a material is drawn as NOISE.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,7 @@ class Photographed(NamedTuple):
     """(H, W, 3) RGB."""
 
 
-_FOLDERS = {"miniworld": "textures", "robosuite": "models/assets/textures"}
+_PACKAGE, _FOLDER = "miniworld", "textures"
 
 _TAGS = {
     "asphalt_1": "asphalt road ground",
@@ -53,39 +52,17 @@ _TAGS = {
     "wood_1": "wood",
     "wood_2": "wood",
     "wood_planks_1": "wood planks bark fence",
-    "blue-wood": "wood",
-    "brass-ambra": "metal",
-    "ceramic": "ceramic tiles",
-    "clay": "soil ground dirt clay",
-    "cream-plaster": "plaster wall",
-    "dark-wood": "wood",
-    "dirt": "soil ground dirt gravel",
-    "gray-felt": "fabric carpet cloth",
-    "gray-plaster": "plaster wall concrete",
-    "gray-woodgrain": "wood",
-    "light-wood": "wood",
-    "red-wood": "wood",
-    "steel-brushed": "metal",
-    "steel-scratched": "metal",
-    "white-bricks": "brick wall",
-    "wood-tiles": "wood planks parquet",
-    "wood-varnished-panels": "wood planks",
 }
 
 
 def photographed_surfaces() -> list[Photographed]:
-    """The pictures of the installed packages, in the order of their names; empty without the packages."""
-    found = {path.stem: path for folder in _folders() for path in sorted(folder.glob("*.png"))}
+    """The pictures of the package, in the order of their names; empty where it is not installed."""
+    spec = find_spec(_PACKAGE)
+    places = (spec.submodule_search_locations or ()) if spec else ()
+    found = {path.stem: path for place in places for path in (Path(place) / _FOLDER).glob("*.png")}
     surfaces = []
     for name in sorted(_TAGS.keys() & found.keys()):
         picture = cv2.imread(str(found[name]), cv2.IMREAD_COLOR)
         if picture is not None:
             surfaces.append(Photographed(frozenset(_TAGS[name].split()), np.ascontiguousarray(picture[..., ::-1])))
     return surfaces
-
-
-def _folders() -> Iterator[Path]:
-    for package, inside in _FOLDERS.items():
-        spec = find_spec(package)
-        for place in (spec.submodule_search_locations or ()) if spec else ():
-            yield Path(place) / inside

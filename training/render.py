@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh  # type: ignore[import-untyped]
-from embreex.rtcore_scene import EmbreeScene  # type: ignore[import-untyped]
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
 from depthwire.training.materials import Palette, first_tile, pool

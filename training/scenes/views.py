@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh  # type: ignore[import-untyped]
-from embreex.rtcore_scene import EmbreeScene  # type: ignore[import-untyped]
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
 from depthwire.training.mesh import Mesh, rotation
