@@ -10,9 +10,12 @@ IMAGE  ?=
 OUT    ?= demo-out
 ARGS   ?=
 SECONDS_EACH ?= 60
+PICTURES ?= 20000
+MINUTES ?= 240
+RUN    ?= training-out
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-ros soak fuzz check bench bench-gpu setup clean
+.PHONY: help demo serve test test-ros soak fuzz check bench bench-gpu train setup clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,10 +53,16 @@ bench: $(VENV)/.bench  ## measure this machine in ten minutes, more where the ne
 bench-gpu: $(VENV)/.bench  ## the CUDA table in one command: engine by batch, precision and model, accuracy, load
 	$(BIN)/depthwire-bench gpu $(foreach image,$(IMAGE),--image "$(image)") $(ARGS)
 
+train: $(VENV)/.train  ## render scenes and train the starter model on them for MINUTES=240, into training-out/; goes on where it was stopped
+	$(BIN)/depthwire-train render --out $(RUN)/data --pictures $(PICTURES) --seed 1
+	$(BIN)/depthwire-train render --out $(RUN)/held-out --held-out
+	$(BIN)/depthwire-train run --data $(RUN)/data --held-out $(RUN)/held-out --out $(RUN)/run --minutes $(MINUTES) $(ARGS)
+	$(BIN)/depthwire-train evaluate $(RUN)/run/best.safetensors --held-out $(RUN)/held-out --out $(RUN)/evaluation
+
 setup: $(VENV)/.dev  ## install everything into .venv/ for working on depthwire
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) build demo-out bench-out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build demo-out bench-out training-out *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -69,6 +78,10 @@ $(VENV)/.dev: $(VENV)/.daemon
 
 $(VENV)/.fuzz: $(VENV)/.dev
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,test,check,fuzz]'
+	@touch $@
+
+$(VENV)/.train: $(VENV)/.daemon
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,training]'
 	@touch $@
 
 # The peers are optional: where one cannot be installed the others are measured, and the run says so.

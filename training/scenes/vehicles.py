@@ -25,7 +25,7 @@ _CARS: dict[str, tuple[tuple[float, float], ...]] = {
 
 
 def car(rng: np.random.Generator, palette: Palette, kind: str | None = None) -> Mesh:
-    """A passenger car or van of one of the kinds hatch, saloon, estate, suv, van, pickup."""
+    """A passenger car or van of one of the kinds hatch, saloon, estate, suv, van, truck."""
     kind = list(_CARS)[rng.choice(6, p=[0.28, 0.2, 0.16, 0.2, 0.1, 0.06])] if kind is None else kind
     length, width, height, bonnet, rear, front, roof_rear, roof_front = (
         float(rng.uniform(*span)) for span in _CARS[kind]
