@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depthwire.training.assets import photographed_surfaces
 from depthwire.training.mesh import Floats, Ints
 from depthwire.training.scene import Material, Pattern
-from depthwire.training.tiles import DRAW, REPETITIONS, SIDE
+from depthwire.training.tiles import DRAW, REPETITIONS, SIDE, photographed
 
 LEVELS = SIDE.bit_length()
 """Mip levels of a tile, from SIDE texels down to one."""
 VARIANTS = 8
 """Tiles drawn for each pattern."""
 
-_UPRIGHT = {Pattern.BRICK, Pattern.TILES, Pattern.CHECKER, Pattern.PRINT, Pattern.STAINS}
+_UPRIGHT = {Pattern.PHOTO, Pattern.BRICK, Pattern.TILES, Pattern.CHECKER, Pattern.PRINT, Pattern.STAINS}
 _BUMP = {Pattern.BRICK: 0.012, Pattern.PLANKS: 0.006, Pattern.NOISE: 0.008, Pattern.SPECKLE: 0.006}
 
 
@@ -63,24 +63,32 @@ class Palette(NamedTuple):
         return cls(
             np.array([_pick(m, rng) for m in materials], np.int32),
             np.array([[m.colour, m.second] for m in materials], np.float32),
-            1 / np.maximum(size, 1e-3),
+            np.asarray(1 / np.maximum(size, 1e-3), np.float32),
             np.array([_turns(m.pattern, rng) for m in materials], np.float32),
             rng.random((len(materials), 2), np.float32),
             np.array([m.shine for m in materials], np.float32),
             np.array([m.glow for m in materials], np.float32),
             np.array([_BUMP.get(m.pattern, 0.003) for m in materials], np.float32),
-            rng.uniform(0.02, 0.16, len(materials)).astype(np.float32),
+            rng.uniform(0.01, 0.11, len(materials)).astype(np.float32),
         )
 
 
-@cache
 def pool() -> Pool:
     """The tiles of this process, the same in each."""
+    return _pool_and_photos()[0]
+
+
+@cache
+def _pool_and_photos() -> tuple[Pool, list[tuple[int, frozenset[str]]]]:
+    """The tiles, and which of them show photographed surfaces, with what each may stand for."""
     rng = np.random.default_rng(20)
     tiles = [draw(rng) for draw in DRAW.values() for _ in range(VARIANTS)]
+    surfaces = photographed_surfaces()
+    photos = [(len(tiles) + number, surface.tags) for number, surface in enumerate(surfaces)]
+    tiles += [photographed(surface.picture) for surface in surfaces]
     texels = np.stack([_with_levels(tile) for tile in tiles])
     starts = np.cumsum([0, *((SIDE >> level) ** 2 for level in range(LEVELS - 1))])
-    return Pool(texels, starts.astype(np.int64))
+    return Pool(texels, starts.astype(np.int64)), photos
 
 
 def _with_levels(tile: Floats) -> NDArray[np.uint8]:
@@ -91,13 +99,23 @@ def _with_levels(tile: Floats) -> NDArray[np.uint8]:
         if tile.shape[0] == 1:
             return np.concatenate(levels)
         half = tile.shape[0] // 2
-        tile = cv2.resize(tile, (half, half), interpolation=cv2.INTER_AREA).reshape(half, half, 4)
+        tile = tile.reshape(half, 2, half, 2, 4).mean(axis=(1, 3))
 
 
 def _pick(material: Material, rng: np.random.Generator) -> int:
-    """A tile of the pool that suits a material."""
+    """A tile of the pool that suits a material: a photograph that shares a word with its tag, else any."""
+    _, photos = _pool_and_photos()
+    if material.pattern is Pattern.PHOTO and photos:
+        words = set(material.tag.lower().replace("_", " ").split())
+        fitting = [tile for tile, tags in photos if tags & words] or [tile for tile, _ in photos]
+        return fitting[int(rng.integers(len(fitting)))]
     pattern = Pattern.NOISE if material.pattern is Pattern.PHOTO else material.pattern
-    return list(DRAW).index(pattern) * VARIANTS + int(rng.integers(VARIANTS))
+    return first_tile(pattern) + int(rng.integers(VARIANTS))
+
+
+def first_tile(pattern: Pattern) -> int:
+    """Where the tiles of a drawn pattern begin in the pool."""
+    return list(DRAW).index(pattern) * VARIANTS
 
 
 def _turns(pattern: Pattern, rng: np.random.Generator) -> list[tuple[float, float]]:

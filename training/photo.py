@@ -5,6 +5,8 @@ The dataset maker calls it for each rendered picture, so that the network learns
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -52,17 +54,17 @@ def _through_lens(light: Floats, rng: np.random.Generator) -> Floats:
             light[..., channel] = cv2.warpAffine(band, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
     kind = rng.random()
     if kind < 0.45:
-        light = cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.35, 0.9)))
-    elif kind < 0.55:
-        light = cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.9, 2.0)))
-    elif kind < 0.65:
-        light = cv2.filter2D(light, -1, _shake(rng), borderType=cv2.BORDER_REPLICATE)
+        return _floats(cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.35, 0.9))))
+    if kind < 0.51:
+        return _floats(cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.9, 1.8))))
+    if kind < 0.58:
+        return _floats(cv2.filter2D(light, -1, _shake(rng), borderType=cv2.BORDER_REPLICATE))
     return light
 
 
 def _shake(rng: np.random.Generator) -> Floats:
     kernel = np.zeros((9, 9), np.float32)
-    dx, dy = rng.uniform(-4, 4, 2)
+    dx, dy = rng.uniform(-3, 3, 2)
     ends = [(round(16 * (4 - dx)), round(16 * (4 - dy))), (round(16 * (4 + dx)), round(16 * (4 + dy)))]
     cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA, 4)
     return kernel / max(float(kernel.sum()), 1e-6)
@@ -76,8 +78,8 @@ def _with_noise(light: Floats, rng: np.random.Generator) -> Floats:
     noise = rng.standard_normal(light.shape, np.float32)
     if rng.random() < 0.5:  # smeared by the sensor's colour filter and its interpolation
         noise = cv2.GaussianBlur(noise, (0, 0), 0.6) * np.float32(1.7)
-    deviation = np.sqrt(np.maximum(light, 0) * np.float32(strength) * 0.35 + np.float32(strength) ** 2)
-    return light + noise * deviation * np.float32(0.35)
+    deviation = np.sqrt(np.maximum(light, 0) * np.float32(strength) * 0.35 + np.float32(0.3 * strength) ** 2)
+    return _floats(light + noise * deviation * np.float32(0.35))
 
 
 def _developed(light: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -93,10 +95,16 @@ def _developed(light: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
     if rng.random() < 0.5:
         amount = float(rng.uniform(0.2, 1.0))
         tone = cv2.addWeighted(tone, 1 + amount, cv2.GaussianBlur(tone, (0, 0), 1.0), -amount, 0)
-    return np.clip(tone * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(tone * 255 + 0.5, 0, 255), np.uint8)
 
 
 def _compressed(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     quality = int(rng.integers(30, 96))
     _, jpeg = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1])
+    opened = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    assert opened is not None  # OpenCV reads what it has just written
+    return np.ascontiguousarray(opened[..., ::-1], np.uint8)
+
+
+def _floats(pixels: Any) -> Floats:
+    return np.asarray(pixels, np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from depthwire.client.pictures import INK, PAPER, colourise, pillow
 from depthwire.training.photo import photograph
 from depthwire.training.render import Picture, Renderer
 from depthwire.training.scene import Scene
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 LABEL_PX = 14
 
@@ -57,7 +61,7 @@ def _range(depth: NDArray[np.float32]) -> tuple[float, float]:
     return float(near), float(far)
 
 
-def _sheet(panels: Sequence[tuple[str, NDArray[np.uint8], Picture]], columns: int, width: int, height: int):  # type: ignore[no-untyped-def]
+def _sheet(panels: Sequence[tuple[str, NDArray[np.uint8], Picture]], columns: int, width: int, height: int) -> Image:
     pil = pillow()
     rows = -(-len(panels) // columns)
     sheet = pil.Image.new("RGB", (columns * 2 * width, rows * (height + LABEL_PX)), PAPER)
@@ -65,7 +69,7 @@ def _sheet(panels: Sequence[tuple[str, NDArray[np.uint8], Picture]], columns: in
     for place, (name, photo, picture) in enumerate(panels):
         left, top = place % columns * 2 * width, place // columns * (height + LABEL_PX)
         near, far = _range(picture.depth)
-        draw.text((left + 2, top + 1), f"{name}   {near:.2f} – {far:.2f} m", fill=INK)
+        draw.text((left + 2, top + 1), f"{name}   {near:.2f} to {far:.2f} m", fill=INK)
         sheet.paste(pil.Image.fromarray(photo), (left, top + LABEL_PX))
         sheet.paste(pil.Image.fromarray(depth_colours(picture.depth)), (left + width, top + LABEL_PX))
-    return sheet
+    return sheet  # type: ignore[no-any-return]

@@ -13,12 +13,12 @@ from embreex.mesh_construction import TriangleMesh  # type: ignore[import-untype
 from embreex.rtcore_scene import EmbreeScene  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from depthwire.training.materials import VARIANTS, Palette, pool
+from depthwire.training.materials import Palette, first_tile, pool
 from depthwire.training.mesh import Floats, Mesh, rotation
-from depthwire.training.scene import Light, Scene, Sky, Viewpoint
-from depthwire.training.shading import Lights, Samples, Shape, secondary_rays, shade
+from depthwire.training.samples import Lights, Samples, Shape
+from depthwire.training.scene import Light, Pattern, Scene, Sky, Viewpoint
+from depthwire.training.shading import secondary_rays, shade
 from depthwire.training.smoothing import borrowed, edges, smoothed
-from depthwire.training.tiles import DRAW, Pattern
 
 _INSIDE_A_PIXEL = np.array([[-0.125, -0.375], [0.375, -0.125], [-0.375, 0.125], [0.125, 0.375]])
 """Samples of a border pixel, from its centre in pixels: 2 × 2, turned so that no two share a row or column."""
@@ -122,7 +122,7 @@ def _shape(mesh: Mesh) -> Shape:
         vertex = mesh.faces[curved].ravel()
         share = np.repeat(area[curved], 3, axis=0)
         total = np.stack([np.bincount(vertex, share[:, k], len(mesh.vertices)) for k in range(3)], axis=1)
-        total /= np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+        total = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
         mean = total[mesh.faces[curved]]
         fits = (mean * normal[curved, None]).sum(axis=2, keepdims=True) > _CREASE
         corners[curved] = np.where(fits, mean, corners[curved])
@@ -138,7 +138,7 @@ def _lights(scene: Scene) -> Lights:
     ambient = np.array(light.ambient, np.float32)
     levels = (1.0, 0.75, 0.45) if scene.outdoors else (1.0, 0.9, 0.75)
     fog = (*scene.fog_colour, 1 / scene.fog_m if scene.fog_m else 0.0)
-    cloudy = list(DRAW).index(Pattern.NOISE) * VARIANTS
+    cloudy = first_tile(Pattern.NOISE)
     return Lights(
         np.array(place, np.float32),
         np.array(colour, np.float32),

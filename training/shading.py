@@ -5,70 +5,17 @@ A sample is one ray of the camera. Arrays over samples are of one length N; dire
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any
 
-import numba  # type: ignore[import-untyped]
 import numpy as np
-from numpy.typing import NDArray
 
 from depthwire.training.materials import LEVELS, Palette, Pool
-from depthwire.training.mesh import Floats, Ints
+from depthwire.training.mesh import Floats
+from depthwire.training.samples import Lights, Samples, Shape, compiled
 from depthwire.training.tiles import SIDE
 
 POLISHED = 0.6
 """Shine above which a surface mirrors the scene; below, it mirrors the sky or the room's light at large."""
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """The function as machine code, kept between processes; sums may be reordered, infinities keep their meaning."""
-    return cast(F, numba.njit(cache=True, fastmath={"contract", "arcp", "nsz", "reassoc", "afn"})(function))
-
-
-class Shape(NamedTuple):
-    """A scene's triangles, as shading needs them."""
-
-    normal: Floats
-    """(M, 3) unit normals."""
-    corners: Floats
-    """(M, 3, 3) unit normals at the corners: the face's own, or those of the curved surface that it is part of."""
-    smooth: NDArray[np.bool_]
-    material: Ints
-
-
-class Lights(NamedTuple):
-    """Everything that gives light. The first source is the sun, black where there is none; then come the lamps."""
-
-    place: Floats
-    """(L, 3): the sun's direction, the lamps' positions."""
-    colour: Floats
-    """(L, 3)"""
-    ambient: Floats
-    """(3, 3): from above, from the sides, from below."""
-    zenith: Floats
-    horizon: Floats
-    clouds: float
-    cloud_tile: int
-    fog: Floats
-    """(4,): colour and density in 1/m."""
-    outdoors: bool
-
-
-class Samples(NamedTuple):
-    """Where rays went."""
-
-    origin: Floats
-    """(N, 3)"""
-    direction: Floats
-    """(N, 3), of any length."""
-    reach: Floats
-    """(N,) in lengths of the direction."""
-    u: Floats
-    v: Floats
-    face: Ints
-    """(N,), -1 where the ray met nothing."""
 
 
 @compiled
@@ -122,14 +69,15 @@ def secondary_rays(
     """Rays to ask what light reaches each sample.
 
     Returns origins (N, 3) just off the surface; directions (N, 3) to one source each, drawn in proportion to what it
-    gives (the sun is 0.27° in radius, lamps are 5 cm); directions (N, 3) up to `radius` long into the hemisphere,
-    cosine weighted. Their ends are at length one; and (N,) whether a source can matter (1) or the sample needs no ray (0).
+    gives (the sun is 0.34° in radius, lamps are 5 cm); directions (N, 3) up to `radius` long into the hemisphere,
+    cosine weighted; both end at length one. And (N,) whether a source can matter: 1, or 0 where no ray is needed.
     """
     count = len(rays.face)
     origin = np.zeros((count, 3), np.float32)
     light = np.zeros((count, 3), np.float32)
     around = np.zeros((count, 3), np.float32)
     lit = np.zeros(count, np.float32)
+    shares = np.empty(len(lights.place))
     for i in range(count):
         if rays.face[i] < 0:
             continue
@@ -146,16 +94,15 @@ def secondary_rays(
         total = 0.0
         for k in range(len(lights.place)):
             weight = lights.colour[k, 0] + lights.colour[k, 1] + lights.colour[k, 2]
-            total += weight * _received(lights, k, x, y, z, nx, ny, nz)[3]
+            shares[k] = weight * _received(lights, k, x, y, z, nx, ny, nz)[3]
+            total += shares[k]
         if total > 1e-5:
             left = dither * total
             pick = 0
             for k in range(len(lights.place)):
-                weight = lights.colour[k, 0] + lights.colour[k, 1] + lights.colour[k, 2]
-                share = weight * _received(lights, k, x, y, z, nx, ny, nz)[3]
-                if share > 0:
+                if shares[k] > 0:
                     pick = k
-                    left -= share
+                    left -= shares[k]
                     if left < 0:
                         break
             jx, jy, jz = noise_of(i, seed) - 0.5, noise_of(i, seed + 1) - 0.5, noise_of(i, seed + 2) - 0.5
@@ -285,7 +232,7 @@ def shade(
         gx, gy, gz, nx, ny, nz = _normal(shape, rays, i)
         m = shape.material[face]
 
-        # Tangents: on a flat upright face along the ground and down the face; else the world's axes, by the main normal.
+        # Tangents: on a flat upright face along the ground and down the face, else the world's axes.
         ax, ay, az = abs(gx), abs(gy), abs(gz)
         if az > 0.9 or (shape.smooth[face] and az >= ax and az >= ay):
             ux, uy, uz, vx, vy, vz, wall = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1
@@ -362,7 +309,11 @@ def shade(
             elif lights.outdoors and mz > 0:
                 skyr, skyg, skyb = sky_colour(lights, pool, mx, my, mz)
                 part = strength * sky_share
-                red, green, blue = red + part * min(skyr, 2.0), green + part * min(skyg, 2.0), blue + part * min(skyb, 2.0)
+                red, green, blue = (
+                    red + part * min(skyr, 2.0),
+                    green + part * min(skyg, 2.0),
+                    blue + part * min(skyb, 2.0),
+                )
             else:
                 part = 0.5 * strength * sky_share
                 red, green, blue = red + part * ambient[1, 0], green + part * ambient[1, 1], blue + part * ambient[1, 2]

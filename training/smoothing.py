@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthwire.training.mesh import Floats
-from depthwire.training.shading import Samples, Shape, compiled
+from depthwire.training.samples import Samples, Shape, compiled
 
 
 @compiled

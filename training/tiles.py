@@ -42,7 +42,7 @@ def _tile(share: NDArray[np.floating], gain: NDArray[np.floating]) -> Floats:
     return tile
 
 
-def _soft(noise: Floats, sharpness: float, level: float = 0.0) -> Floats:
+def _soft(noise: NDArray[np.floating], sharpness: float, level: float = 0.0) -> Floats:
     """Noise squeezed into 0…1 around a level."""
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * sharpness * (noise - level)), np.float32)
 
@@ -53,7 +53,9 @@ def _grid() -> tuple[Floats, Floats]:
     return np.broadcast_to(step, (SIDE, SIDE)), np.broadcast_to(step[:, None], (SIDE, SIDE))
 
 
-def _cells(rng: np.random.Generator, u: Floats, v: Floats, columns: int, rows: int) -> tuple[Floats, Floats, Floats]:
+def _cells(
+    rng: np.random.Generator, u: NDArray[np.floating], v: NDArray[np.floating], columns: int, rows: int
+) -> tuple[Floats, Floats, Floats]:
     """Cells of a grid over the tile: distance to the nearest joint in cells of u and of v, and a random number each."""
     across, along = u * columns, v * rows
     number = rng.random((rows, columns), np.float32)[along.astype(int) % rows, across.astype(int) % columns]
@@ -180,8 +182,11 @@ def photographed(picture: NDArray[np.uint8]) -> Floats:
     """A tile from an RGB picture of a surface (H, W, 3): its colours relative to their mean, share 0."""
     linear = cv2.resize((picture.astype(np.float32) / 255) ** 2.2, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     grey = linear.mean(axis=2, keepdims=True)
-    hue = linear / linear.mean(axis=(0, 1)) * (grey.mean() / np.maximum(grey, 1e-3))  # white where it has the mean's hue
-    return _tile(np.zeros((SIDE, SIDE)), grey / grey.mean() * np.clip(hue, 0.4, 2.5))
+    hue = (
+        linear / linear.mean(axis=(0, 1)) * (grey.mean() / np.maximum(grey, 1e-3))
+    )  # white where it has the mean's hue
+    contrast = np.clip(grey / grey.mean(), 0.05, 3) ** 0.8  # pictures are often more contrasty than their surface
+    return _tile(np.zeros((SIDE, SIDE)), contrast * np.clip(hue, 0.4, 2.5))
 
 
 DRAW: dict[Pattern, Draw] = {

@@ -25,6 +25,7 @@ from depthwire.client import pictures
 from depthwire.client.cli_depth import readable_far
 from depthwire.client.cli_options import DEFAULT_FOV_DEG
 from depthwire.client.cli_session import Exit, fault_of, say
+from depthwire.client.demo.accuracy import accuracy
 from depthwire.client.demo.daemon_process import DaemonFailedError, DaemonProcess
 from depthwire.client.images import encoded_image
 from depthwire.client.ply import write_ply
@@ -96,16 +97,6 @@ def main(out: Path, image: str | None, intrinsics: str | None, endpoint: str | N
         fault = fault_of(error)
         say(fault.message)
         sys.exit(fault.exit_code)
-
-
-def accuracy(depth: NDArray[Any], true_depth: NDArray[np.float64]) -> tuple[float, float]:
-    """AbsRel, the mean of |d − t| / t, and δ1, the share of pixels with max(d/t, t/d) < 1.25 (Eigen et al., 2014).
-
-    depth, true_depth: metres, of one shape; pixels where either is not finite and positive do not count.
-    """
-    counted = np.isfinite(depth) & (depth > 0) & (true_depth > 0)
-    found, true = depth[counted].astype(np.float64), true_depth[counted]
-    return float(np.mean(np.abs(found - true) / true)), float(np.mean(np.maximum(found / true, true / found) < 1.25))
 
 
 def _leave(number: int, _: object) -> None:

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from depthwire.client import demo
-from depthwire.client.demo.__main__ import accuracy
+from depthwire.client.demo.accuracy import accuracy
 from depthwire.daemon import config
 from tests.e2e.conftest import PHOTOS, Daemon
 from tests.pictures import jpeg

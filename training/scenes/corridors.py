@@ -101,7 +101,7 @@ def staircase(rng: np.random.Generator) -> Scene:
     Shell(stage, palette.wall(), palette.ceiling(), palette.floor(), windows=1.5, doorways=0.8, doors=1).build()
     rise, going = float(rng.uniform(0.15, 0.19)), float(rng.uniform(0.25, 0.31))
     wide = float(rng.uniform(0.9, min(1.8, stage.width / 2 - 0.15)))
-    steps = int(min(rng.integers(9, 17), (stage.depth - 2.4) / going))
+    steps = min(int(rng.integers(9, 17)), int((stage.depth - 2.4) / going))
     solid = bool(rng.random() < 0.65)
     x = -stage.width / 2 + wide / 2
     foot = stage.depth / 2 - 1.2 - steps * going

@@ -1,9 +1,11 @@
-"""What is fixed to rooms or stands about in them: lamps, pictures, plants, rugs, radiators, pipes, stairs, ladders, bins.
+"""What is fixed to rooms or stands about in them: lamps, pictures, plants, rugs, radiators, pipes, stairs, bins.
 
 Things for a wall have their back at +y; things that hang have their top at z = 0; the rest stands on z = 0.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -110,7 +112,7 @@ def floor_lamp(stage: Stage, lit: bool = True) -> Mesh:
     return join([
         cylinder(0.14, 0.03).of(metal),
         cylinder(0.012, tall, sections=6).of(metal),
-        vessel([[radius, 0], [radius * palette.between(0.4, 1), palette.between(0.2, 0.4)]], shade).moved(z=tall - 0.15),
+        vessel([[radius, 0], [radius * palette.between(0.4, 1), 0.3]], shade).moved(z=tall - 0.15),
     ])  # fmt: skip
 
 
@@ -228,7 +230,7 @@ def railing(
     metal = palette.one_of("metal" if palette.chance(0.5) else "furniture", 2)
     up = np.array([0, 0, height], np.float32)
     bars = []
-    for start, end in zip(path[:-1], path[1:], strict=True):
+    for start, end in pairwise(path):
         count = max(int(np.linalg.norm(end - start) / every), 1)
         feet = start + (end - start) * (np.arange(count) / count)[:, None]
         bars += [[foot, foot + up] for foot in feet]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join
-from depthwire.training.scenes.objects import DESK_THINGS, TABLE_THINGS, Clutter, Maker, keyboard
+from depthwire.training.scenes.clutter import Clutter
+from depthwire.training.scenes.objects import DESK_THINGS, TABLE_THINGS, Maker, keyboard
 from depthwire.training.scenes.shapes import boxes, cushion, rods, splayed_legs, square_legs, vessel
 
 
@@ -247,6 +248,6 @@ def drawers(clutter: Clutter, wide: float, deep: float, tall: float, rows: int, 
     places = np.stack([x.ravel(), np.full(x.size, -deep / 2 - 0.004), z.ravel() + 0.008], 1)
     fronts = boxes(np.tile([across - 0.014, 0.022, high - 0.016], (x.size, 1)), places, front)
     handles = boxes(
-        np.tile([min(0.12, across * 0.4), 0.02, 0.014], (x.size, 1)), places + [0, -0.02, high * 0.6], metal
+        np.tile([min(0.12, across * 0.4), 0.02, 0.014], (x.size, 1)), places + np.array([0, -0.02, high * 0.6]), metal
     )
     return join([box(wide, deep, tall).of(body), fronts, handles])

@@ -77,12 +77,12 @@ class Palette:
         light = hsv(self.between(0.03, 0.18), self.between(0.0, 0.18), self.between(0.6, 0.95))
         if draw < 0.45:
             return self._make(
-                (Pattern.PLAIN, Pattern.NOISE, Pattern.STAINS), light, (0.5, 3), (0.85, 1.1), (0, 0.1), "wall"
+                (Pattern.PLAIN, Pattern.NOISE, Pattern.STAINS), light, (0.7, 3), (0.93, 1.04), (0, 0.1), "wall"
             )
         if draw < 0.65:
             paint = self.colour((0.1, 0.6), (0.25, 0.9))
             return self._make(
-                (Pattern.PLAIN, Pattern.NOISE, Pattern.STAINS), paint, (0.5, 3), (0.8, 1.15), (0, 0.15), "wall"
+                (Pattern.PLAIN, Pattern.NOISE, Pattern.STAINS), paint, (0.7, 3), (0.9, 1.08), (0, 0.15), "wall"
             )
         if draw < 0.82:
             paper = self.colour((0.02, 0.45), (0.4, 0.95))
@@ -143,7 +143,7 @@ class Palette:
 
     def lino(self) -> int:
         """Linoleum, vinyl, terrazzo."""
-        coat = self.colour((0.0, 0.3), (0.3, 0.85))
+        coat = self.colour((0.0, 0.22), (0.3, 0.85))
         return self._make(
             (Pattern.SPECKLE, Pattern.NOISE, Pattern.STAINS), coat, (0.3, 1.5), (0.7, 1.25), (0.1, 0.5), "floor"
         )
@@ -212,7 +212,7 @@ class Palette:
     def machine_paint(self) -> int:
         """Strong colours of machines, racks and tools."""
         hues = (0.0, 0.04, 0.08, 0.14, 0.33, 0.58, 0.62)
-        coat = hsv(hues[int(self.rng.integers(len(hues)))], self.between(0.5, 0.95), self.between(0.3, 0.85))
+        coat = hsv(hues[int(self.rng.integers(len(hues)))], self.between(0.35, 0.9), self.between(0.25, 0.75))
         return self._make((Pattern.PLAIN, Pattern.STAINS), coat, (0.4, 1.5), (0.5, 0.9), (0.1, 0.5), "metal")
 
     def plastic(self) -> int:
@@ -238,6 +238,11 @@ class Palette:
         )
         kinds = (Pattern.PLAIN, Pattern.PLAIN, Pattern.STRIPES, Pattern.PRINT)
         return self._make(kinds, glaze, (0.04, 0.12), (0.3, 1.2), (0.4, 0.9), "ceramic")
+
+    def sanitary(self) -> int:
+        """Toilets, basins, tubs."""
+        white = hsv(self.between(0.05, 0.2), self.between(0, 0.1), self.between(0.75, 0.97))
+        return self._make((Pattern.PLAIN,), white, (0.3, 1), (0.9, 1.0), (0.4, 0.8), "ceramic")
 
     def glass(self) -> int:
         """Bottles and vases, drawn as if opaque."""

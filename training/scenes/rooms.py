@@ -24,7 +24,7 @@ from depthwire.training.scenes.people import person, wardrobe
 from depthwire.training.scenes.shapes import boxes, hanging_cloth, rods, vessel
 from depthwire.training.scenes.shell import Shell
 from depthwire.training.scenes.stage import Stage
-from depthwire.training.scenes.storage import cupboard, kitchen_row, shelf
+from depthwire.training.scenes.storage import cupboard, kitchen_row, load, shelf
 
 
 def stage_of(
@@ -119,6 +119,26 @@ def furnish(stage: Stage, plants: int, lamps: int, pictures: int) -> None:
     if rng.random() < 0.5:
         stage.somewhere(bin_(palette))
     wall_things(stage, int(rng.integers(1, pictures + 1)))
+    extras(stage)
+
+
+def extras(stage: Stage) -> None:
+    """More furniture and boxes along the walls and in the way, more in some rooms than in others."""
+    rng, clutter = stage.rng, stage.clutter
+    area = stage.width * stage.depth
+    for _ in range(int(rng.uniform(0.0, 0.55) * area**0.75)):
+        draw = rng.random()
+        if draw < 0.45:
+            stage.against((cupboard, shelf, stool, chair)[int(rng.integers(4))](clutter), gap=0.02)
+        elif draw < 0.7:
+            sides = (float(side) for side in rng.uniform(0.2, 0.7, 3))
+            stage.against(load(clutter, *sides), gap=float(rng.uniform(0.01, 0.2)))
+        elif draw < 0.85:
+            stage.somewhere((chair, stool, office_chair)[int(rng.integers(3))](clutter), tries=4)
+        else:
+            stage.somewhere(
+                table(clutter, float(rng.uniform(0.4, 0.9)), float(rng.uniform(0.4, 0.6)), None, 5), tries=4
+            )
 
 
 def bedroom(rng: np.random.Generator) -> Scene:
@@ -187,7 +207,7 @@ def bathroom(rng: np.random.Generator) -> Scene:
     palette, clutter = stage.palette, stage.clutter
     coat = palette.tiles() if rng.random() < 0.7 else palette.wall()
     Shell(stage, coat, palette.ceiling(), palette.tiles(), windows=0.6, doorways=0.4, window_bottom=(1.1, 1.4)).build()
-    white, metal = palette.add(palette.materials[palette.ceramic()]), palette.one_of("metal", 2)
+    white, metal = palette.sanitary(), palette.one_of("metal", 2)
     if rng.random() < 0.7:
         stage.against(_tub(white, metal), gap=0.0)
     toilet = join([
@@ -196,7 +216,7 @@ def bathroom(rng: np.random.Generator) -> Scene:
     ])  # fmt: skip
     stage.against(toilet, gap=0.0)
     basin = join([
-        vessel([[0.08, 0], [0.08, 0.6], [0.2, 0.75], [0.28, 0.85], [0.25, 0.85], [0.1, 0.75], [0, 0.74]], white, 18).scaled(1, 0.85, 1),
+        vessel([[0.08, 0], [0.08, 0.6], [0.28, 0.85], [0.25, 0.85], [0.1, 0.75], [0, 0.74]], white).scaled(1, 0.85, 1),
         rods([[[0, 0.18, 0.84], [0, 0.18, 0.97]], [[0, 0.18, 0.96], [0, 0.05, 0.94]]], 0.013, metal),
     ])  # fmt: skip
     if stage.against(basin if rng.random() < 0.5 else join([cupboard(clutter, 0.9, 0.8, 0.45)]), gap=0.0):

@@ -5,6 +5,7 @@ Furniture stands on z = 0, is centred in x and y, has its back at +y and its fro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,12 @@ from numpy.typing import ArrayLike
 from depthwire.training.mesh import Mesh, box, revolved, sphere
 from depthwire.training.scenes.instances import quads, sticks
 
+Rows = ArrayLike | Sequence[object]
+"""Nested lists of numbers, whole or not, or an array."""
 
-def boxes(sizes: ArrayLike, places: ArrayLike, materials: ArrayLike, yaws: ArrayLike = 0.0) -> Mesh:
-    """Many boxes at once: sizes (N, 3), middles of their bottoms (N, 3), materials (N,) or one, turns about z (N,) or one."""
+
+def boxes(sizes: Rows, places: Rows, materials: ArrayLike, yaws: ArrayLike = 0.0) -> Mesh:
+    """Many boxes at once: sizes (N, 3), middles of their bottoms (N, 3), materials and turns about z, one or (N,)."""
     size, place = np.asarray(sizes, np.float32), np.asarray(places, np.float32)
     unit = box(1, 1, 1)
     corners = unit.vertices[None] * size[:, None]
@@ -33,7 +37,7 @@ def boxes(sizes: ArrayLike, places: ArrayLike, materials: ArrayLike, yaws: Array
     )
 
 
-def rods(paths: ArrayLike, radius: float, material: int, sections: int = 6) -> Mesh:
+def rods(paths: Rows, radius: float, material: int, sections: int = 6) -> Mesh:
     """Bars along paths of two points each (N, 2, 3): legs, rails, frames."""
     ends = np.asarray(paths, np.float32)
     return sticks(ends[:, 0], ends[:, 1], radius, material, sections=sections)
@@ -73,6 +77,6 @@ def hanging_cloth(width: float, height: float, fold: float, waves: float, materi
     return quads(corners, material)
 
 
-def vessel(profile: ArrayLike, material: int, sections: int = 14) -> Mesh:
+def vessel(profile: Rows, material: int, sections: int = 14) -> Mesh:
     """A turned shape, radius and height (K, 2), of one material."""
-    return revolved(profile, sections).of(material)
+    return revolved(np.asarray(profile, np.float32), sections).of(material)

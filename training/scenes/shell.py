@@ -183,7 +183,7 @@ class Shell:
         """Floor, ceiling, four walls, their openings and skirting."""
         stage, rng = self.stage, self.stage.rng
         stage.add(floor(stage.width, stage.depth).of(self.floor))
-        stage.add(floor(stage.width, stage.depth).moved(z=stage.height).of(self.ceiling))
+        stage.add(floor(stage.width, stage.depth).turned(roll=np.pi).moved(z=stage.height).of(self.ceiling))
         holes: list[list[Opening]] = [[], [], [], []]
         doorways = [self._cut(holes, 0.0, (1.95, 2.3), (0.8, 1.6)) for _ in range(int(rng.poisson(self.doorways)))]
         sunny = int(rng.integers(4))

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from depthwire.training.mesh import Mesh, join
 from depthwire.training.scene import Colour, Lamp, Light, Scene, Sky, Vector, Viewpoint
 from depthwire.training.scenes import views
-from depthwire.training.scenes.objects import Clutter
+from depthwire.training.scenes.clutter import Clutter
 from depthwire.training.scenes.palette import Palette
 
 QUARTER = np.pi / 2
+MOST_TRIANGLES = 52_000
+"""Furniture that would make a scene heavier is left out; small additions may still come on top."""
 
 
 class Stage:
@@ -30,6 +32,7 @@ class Stage:
         self.width, self.depth, self.height = width, depth, height
         self.lamps: list[Lamp] = []
         self.windows = 0
+        self.triangles = 0
         self._parts: list[Mesh] = []
         self._taken = np.zeros((0, 6), np.float32)
 
@@ -48,6 +51,7 @@ class Stage:
     def add(self, mesh: Mesh) -> None:
         """Part of the scene that keeps no room for itself."""
         self._parts.append(mesh)
+        self.triangles += len(mesh.faces)
 
     def reserve(self, mesh: Mesh) -> None:
         """Keeps the box around a mesh free of what is placed later."""
@@ -57,18 +61,18 @@ class Stage:
         """The box that was reserved last."""
         return self._taken[-1, :3], self._taken[-1, 3:]
 
-    def fits(self, low: NDArray[np.float32], high: NDArray[np.float32]) -> bool:
-        """Whether a box is inside the room and meets nothing that was placed."""
-        half = np.array([self.width / 2, self.depth / 2, self.height], np.float32) + 0.01
+    def fits(self, low: NDArray[np.float32], high: NDArray[np.float32], slack: float = 0.01) -> bool:
+        """Whether a box is inside the room (or reaches into its walls by `slack` metres) and meets nothing placed."""
+        half = np.array([self.width / 2, self.depth / 2, self.height], np.float32) + slack
         if np.any(high > half) or np.any(low[:2] < -half[:2]) or low[2] < -0.05:
             return False
         apart = np.any((low >= self._taken[:, 3:] - 0.005) | (high <= self._taken[:, :3] + 0.005), axis=1)
         return bool(apart.all())
 
     def place(self, mesh: Mesh, x: float, y: float, z: float = 0.0, yaw: float = 0.0, force: bool = False) -> bool:
-        """Puts a mesh down, if there is room or if forced; says whether it stands."""
+        """Puts a mesh down, if there is room (or if forced) and the scene does not get too heavy; says if it stands."""
         placed = (mesh.turned(yaw=yaw) if yaw else mesh).moved(x, y, z)
-        if not force and not self.fits(*placed.bounds):
+        if self.triangles + len(mesh.faces) > MOST_TRIANGLES or not (force or self.fits(*placed.bounds)):
             return False
         self.add(placed)
         self.reserve(placed)
@@ -79,6 +83,8 @@ class Stage:
     ) -> bool:
         """Puts the back of a mesh to a wall (any wall, any place along it where none is given), if there is room."""
         low, high = mesh.bounds
+        if self.triangles + len(mesh.faces) > MOST_TRIANGLES:
+            return False
         for _ in range(1 if wall is not None and along is not None else 10):
             side = int(self.rng.integers(4)) if wall is None else wall
             reach = self.wall_length(side) / 2 - float(high[0] - low[0]) / 2 - 0.02
@@ -86,7 +92,7 @@ class Stage:
                 continue
             spot = (float(self.rng.uniform(-reach, reach)) if along is None else along) - float(low[0] + high[0]) / 2
             placed = self.to_wall(mesh.moved(y=-float(high[1]) - gap), side, spot, z)
-            if self.fits(*placed.bounds):
+            if self.fits(*placed.bounds, slack=max(0.0, -gap) + 0.01):
                 self.add(placed)
                 self.reserve(placed)
                 return True
@@ -131,7 +137,7 @@ class Stage:
 
 
 def indoor_light(stage: Stage, brightness: float | None = None) -> tuple[Light, Sky]:
-    """Ambient light of a room with its lamps, a sun for half of the rooms with windows, and what the windows show of the sky."""
+    """Ambient light with the room's lamps, a sun for half of the rooms with windows, and the sky behind the windows."""
     rng = stage.rng
     level = float(np.exp(rng.uniform(np.log(0.12), np.log(0.6)))) if brightness is None else brightness
     warm = float(rng.uniform(-0.12, 0.2))
@@ -167,7 +173,7 @@ def aimed(
 
 
 def room_views(stage: Stage, count: int = 168, high: float = 0.12) -> Iterator[Viewpoint]:
-    """Candidates in a room: people, table robots, ground robots, and some high up, mostly facing the room, not a wall beside."""
+    """Candidates in a room: people, table robots, ground robots, some high up; most face the room."""
     rng = stage.rng
     for _ in range(count):
         x, y = stage.point(0.35)

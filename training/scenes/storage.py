@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join
+from depthwire.training.scenes.clutter import Clutter
 from depthwire.training.scenes.furniture import drawers
-from depthwire.training.scenes.objects import EVERYTHING, KITCHEN_THINGS, WORKSHOP_THINGS, Clutter, Maker
+from depthwire.training.scenes.objects import EVERYTHING, KITCHEN_THINGS, WORKSHOP_THINGS, Maker
 from depthwire.training.scenes.shapes import boxes, rods, square_legs, vessel
 
 
@@ -71,7 +72,7 @@ def cupboard(clutter: Clutter, wide: float | None = None, tall: float | None = N
 def kitchen_row(clutter: Clutter, length: float, upper: bool = True) -> Mesh:
     """Base units with a worktop, sink, stove and clutter, wall units above, perhaps a hood and a tall fridge."""
     palette = clutter.palette
-    front, top = palette.one_of("furniture", 2), palette.add(palette.materials[palette.lino()])
+    front, top = palette.one_of("furniture", 2), palette.lino()
     metal, black = palette.one_of("metal", 2), palette.one_of("dark_plastic", 2)
     tall, deep = palette.between(0.86, 0.95), palette.between(0.58, 0.65)
     count = max(2, round(length / 0.55))
@@ -110,7 +111,9 @@ def kitchen_row(clutter: Clutter, length: float, upper: bool = True) -> Mesh:
             )
             parts.append(
                 boxes(
-                    np.tile([0.012, 0.02, 0.14], (len(kept), 1)), at + [step * 0.38, -shallow / 2 - 0.01, 0.06], metal
+                    np.tile([0.012, 0.02, 0.14], (len(kept), 1)),
+                    at + np.array([step * 0.38, -shallow / 2 - 0.01, 0.06]),
+                    metal,
                 )
             )
         hood = vessel([[0.42, 0], [0.42, 0.06], [0.16, 0.25], [0.14, 0.9]], metal, 4).turned(yaw=np.pi / 4)

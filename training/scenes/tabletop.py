@@ -21,7 +21,7 @@ from depthwire.training.scenes.objects import (
     Maker,
 )
 from depthwire.training.scenes.people import person, wardrobe
-from depthwire.training.scenes.rooms import stage_of
+from depthwire.training.scenes.rooms import furnish, stage_of
 from depthwire.training.scenes.shapes import hanging_cloth
 from depthwire.training.scenes.shell import Shell
 from depthwire.training.scenes.stage import Stage, aimed
@@ -95,15 +95,19 @@ def _over(stage: Stage, wide: float, deep: float, tall: float) -> Iterator[Viewp
 
 
 def near_shelf(rng: np.random.Generator) -> Scene:
-    """Shelves and cupboards seen from 0.4 to 1.5 m: things above and beside the camera, each level at its own height."""
-    stage = _background(rng)
-    clutter = stage.clutter
+    """Shelves and cupboards seen from 0.4 to 1.5 m: things above, below and beside the camera."""
+    stage = stage_of(rng, (3.0, 7.0), (3.0, 6.0), (2.3, 3.2))
+    palette, clutter = stage.palette, stage.clutter
+    Shell(stage, palette.wall(), palette.ceiling(), palette.floor(), windows=0.8, doorways=0.5).build()
     wall = int(rng.integers(4))
     spots: list[float] = []
-    for _ in range(4):
-        if stage.against(shelf(clutter, float(rng.uniform(0.6, 1.6)), float(rng.uniform(1.3, 2.3))), wall):
+    for _ in range(6):
+        if stage.against(shelf(clutter, float(rng.uniform(0.6, 1.6)), float(rng.uniform(1.2, 2.2))), wall):
             low, high = stage.last_bounds()
-            spots.append(float(low[(wall % 2 == 0 and 0) or 1] + high[(wall % 2 == 0 and 0) or 1]) / 2)
+            axis = wall % 2
+            spots.append(float(low[axis] + high[axis]) / 2)
+    furnish(stage, plants=1, lamps=1, pictures=5)
+    people(stage, int(rng.random() < 0.15))
     return stage.finish("near_shelf", _facing(stage, wall, spots or [0.0]))
 
 

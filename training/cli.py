@@ -1,0 +1,146 @@
+"""`depthwire-train`, the command of this room: it makes the starter model again, from no picture at all to the file.
+
+Reading on: `render` → dataset.py, `run` → train.py, `evaluate` → evaluate.py, `export` → export.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from depthwire.training.errors import TrainingError
+
+_NEW = click.Path(path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+STARTER = Path(__file__).parents[1] / "daemon" / "network" / "depthwire_starter_vitt.safetensors"
+
+
+class TrainingGroup(click.Group):
+    """Ends a command on its own errors, which all are for people, with their text instead of a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except TrainingError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=TrainingGroup)
+def main() -> None:
+    """Render training scenes, train the starter model on them, evaluate and export it."""
+
+
+@main.command()
+@click.option("--out", type=_NEW, required=True, help="Folder of the shards; what is there already is kept.")
+@click.option("--pictures", type=click.IntRange(1), help="How many; 256 of the held-out set.")
+@click.option("--processes", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--held-out", is_flag=True, help="The layouts that are never trained on, with seeds of their own.")
+@click.option("--weight", "weights", multiple=True, metavar="LAYOUT=NUMBER", help="Draw a layout more or less often.")
+def render(
+    out: Path, pictures: int | None, processes: int, seed: int, held_out: bool, weights: tuple[str, ...]
+) -> None:
+    """Render pictures with exact depth. Training may begin while this goes on."""
+    from depthwire.training.dataset import HELD_OUT_PICTURES, RenderPlan, render_dataset
+
+    if pictures is None:
+        if not held_out:
+            raise click.UsageError("say how many with --pictures; 20000 is a fair number for the starter")
+        pictures = HELD_OUT_PICTURES
+    plan = RenderPlan(out, pictures, seed, held_out, dict(_weight(text) for text in weights))
+    made = render_dataset(plan, processes)
+    click.echo(f"{made} shards made, {plan.shards} in all, {plan.pictures} pictures in {out}")
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, max(0.0, float(number))
+    except ValueError:
+        raise click.BadParameter(f"{text!r}; write LAYOUT=NUMBER, as in street=2", param_hint="--weight") from None
+
+
+@main.command()
+@click.option("--data", type=_FOLDER, required=True, help="Shards to train on; the folder may still be growing.")
+@click.option("--out", type=_NEW, required=True, help="Folder of the run. A run that is there goes on.")
+@click.option("--held-out", type=_FOLDER, help="Shards to score on now and then; without, no best weights are kept.")
+@click.option("--steps", type=click.IntRange(1), help="Length of the run in steps.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Or in minutes, of all its parts together.")
+@click.option("--from", "initial", type=_FILE, help="Weights to begin with; the shipped starter if not given.")
+@click.option("--from-scratch", is_flag=True, help="Begin with random weights.")
+@click.option("--stages", help="SHARE:HEIGHTxWIDTH+HEIGHTxWIDTH:BATCH,… sizes and batches as the run goes on.")
+@click.option("--learning-rate", type=float, help="At the peak.")
+@click.option("--weight-decay", type=float)
+@click.option("--ema-decay", type=click.FloatRange(0, 1, max_open=True), help="Of the moving average of the weights.")
+@click.option("--silog", type=float, help="Weight of the SiLog loss.")
+@click.option(
+    "--variance-focus", type=click.FloatRange(0, 1), help="λ of SiLog: how far an error of scale is forgiven."
+)
+@click.option("--gradient", type=float, help="Weight of the multi-scale gradient loss.")
+@click.option("--log-l1", type=float, help="Weight of the L1 loss on log depth.")
+@click.option("--sky", type=float, help="Weight of a sky pixel against a surface's.")
+@click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), help="Of the arithmetic.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--threads", type=click.IntRange(1), help="Of torch; all cores if not given.")
+@click.option("--seed", type=click.IntRange(0))
+@click.option("--save-minutes", type=float, help="Between two savings of the state.")
+@click.option("--evaluate-minutes", type=float, help="Between two scorings.")
+@click.option("--evaluate-pictures", type=click.IntRange(1), help="Held-out pictures of a scoring.")
+def run(
+    data: Path,
+    out: Path,
+    held_out: Path | None,
+    steps: int | None,
+    minutes: float | None,
+    initial: Path | None,
+    from_scratch: bool,
+    stages: str | None,
+    threads: int | None,
+    silog: float | None,
+    variance_focus: float | None,
+    gradient: float | None,
+    log_l1: float | None,
+    sky: float | None,
+    **others: Any,
+) -> None:
+    """Train. Stop it at any moment (Ctrl-C, SIGTERM); the same command goes on."""
+    if (steps is None) == (minutes is None):
+        raise click.UsageError("give --steps or --minutes, one of them")
+    if initial and from_scratch:
+        raise click.UsageError("give --from or --from-scratch, not both")
+    import torch
+
+    from depthwire.training.losses import LossWeights
+    from depthwire.training.schedule import Budget, parse_stages
+    from depthwire.training.train import RunOptions, train
+
+    if threads:
+        torch.set_num_threads(threads)
+    loss = {"silog": silog, "variance_focus": variance_focus, "gradient": gradient, "log_l1": log_l1, "sky": sky}
+    chosen: dict[str, Any] = _given(others)
+    if stages:
+        chosen["stages"] = parse_stages(stages)
+    options = RunOptions(
+        data=data,
+        out=out,
+        held_out=held_out,
+        budget=Budget(steps, minutes),
+        initial=None if from_scratch else initial or STARTER,
+        loss=LossWeights(**_given(loss)),
+        **chosen,
+    )
+    if not train(options):
+        click.echo(f"stopped; the same command goes on with the run in {out}")
+        raise SystemExit(1)
+    click.echo(f"done; depthwire-train evaluate {out / 'best.safetensors'} says what it is worth")
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+if __name__ == "__main__":
+    main()

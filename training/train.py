@@ -1,0 +1,272 @@
+"""The training loop: pictures in, weights out, at any moment ready to be stopped and to go on without loss.
+
+`depthwire-train run` calls `train`. A step's pictures and everything random about them follow from the seed, the
+step's number and the pictures seen so far; so a run counted in steps gives the same weights, stopped or not.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from depthwire.training import run_state
+from depthwire.training.augment import Augmentation, make_batch
+from depthwire.training.errors import TrainingError
+from depthwire.training.export import INPUT_SIZE, export
+from depthwire.training.losses import Losses, LossWeights, depth_loss
+from depthwire.training.metrics import mean_scores
+from depthwire.training.network import MovingAverage, autocast_dtype, forward, parameter_groups, trainable
+from depthwire.training.prediction import HeldOut, held_out_pictures, score_all
+from depthwire.training.sampling import Sampler
+from depthwire.training.schedule import DEFAULT_STAGES, Budget, Stage, learning_rate, parse_stages, stage_at
+from depthwire.training.shards import Shard, find_shards
+
+
+class Diverged(TrainingError):
+    """The loss is no longer a number. The text says what to do."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Everything that is chosen about a run."""
+
+    data: Path
+    out: Path
+    budget: Budget
+    held_out: Path | None = None
+    initial: Path | None = None
+    """Weights to begin with; random ones if None."""
+    stages: tuple[Stage, ...] = field(default_factory=lambda: parse_stages(DEFAULT_STAGES))
+    learning_rate: float = 4e-4
+    warm_up: float = 0.03
+    last_learning_rate: float = 0.01
+    """Share of the peak at the end."""
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+    loss: LossWeights = field(default_factory=LossWeights)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    precision: str = "auto"
+    device: str = "cpu"
+    seed: int = 0
+    save_minutes: float = 5.0
+    evaluate_minutes: float = 8.0
+    evaluate_pictures: int = 64
+
+
+@dataclass(frozen=True)
+class _Batch:
+    picks: list[tuple[Shard, int]]
+    pictures: Tensor
+    depths: Tensor
+
+
+def train(options: RunOptions) -> bool:
+    """Train until the budget is spent or SIGTERM or SIGINT arrives; True if the run is complete.
+
+    Goes on with the state in `options.out` if there is one.
+
+    Raises:
+        NoPictures, UnreadableShard, UnreadableState, UnusableWeights: as the texts say.
+        Diverged: the loss is not finite.
+    """
+    return Trainer(options).run()
+
+
+class Trainer:
+    """One run: network, average, optimiser and the place in the data."""
+
+    def __init__(self, options: RunOptions) -> None:
+        torch.set_flush_denormal(True)
+        cv2.setNumThreads(1)  # the loader prepares one batch beside the step, and no more
+        options.out.mkdir(parents=True, exist_ok=True)
+        self.options = options
+        self.device = torch.device(options.device)
+        self.dtype = autocast_dtype(options.precision, self.device)
+        self.model = trainable(options.initial, options.seed).to(self.device)
+        self.average = MovingAverage(self.model, options.ema_decay)
+        groups = parameter_groups(self.model, options.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.99), fused=True)
+        self.sampler = Sampler(options.data, options.seed)
+        self.step = 0
+        self.best: float | None = None
+        self._spent_s = 0.0
+        self._resume()
+        self._started = time.monotonic()
+        self._log = run_state.Log(options.out, self.step)
+        self._checked: list[HeldOut] = self._held_out()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Wall-clock seconds of this run, all its parts together."""
+        return self._spent_s + time.monotonic() - self._started
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent, 0…1."""
+        return self.options.budget.progress(self.step, self.elapsed_s)
+
+    def run(self) -> bool:
+        """Train to the end or to a signal; the state is saved in either case, also when something fails."""
+        options = self.options
+        saved = evaluated = time.monotonic()
+        with _stop_signals() as stop, ThreadPoolExecutor(1) as loader, _bar(options.budget, self.step) as bar:
+            upcoming = self._submit(loader, 0)
+            while not stop and self.progress < 1:
+                self._train_on(upcoming, loader, bar)
+                upcoming = self._upcoming
+                now = time.monotonic()
+                if now - evaluated > 60 * options.evaluate_minutes:
+                    self._evaluate()
+                    evaluated = time.monotonic()
+                if now - saved > 60 * options.save_minutes:
+                    self.save(upcoming.result().picks)
+                    saved = time.monotonic()
+            complete = self.progress >= 1
+            if complete:
+                self._evaluate()
+            self.save(upcoming.result().picks)
+        return complete
+
+    def _train_on(self, upcoming: Future[_Batch], loader: ThreadPoolExecutor, bar: Any) -> None:
+        started = time.monotonic()
+        batch = upcoming.result()
+        self._upcoming = self._submit(loader, 1)
+        rate = self._set_learning_rate()
+        losses, norm = self._update(batch)
+        self.step += 1
+        seconds = time.monotonic() - started
+        entry = {
+            "step": self.step,
+            "elapsed_s": round(self.elapsed_s, 2),
+            "size": list(batch.depths.shape),
+            "learning_rate": rate,
+            "loss": losses.total.item(),
+            "silog": losses.silog.item(),
+            "gradient": losses.gradient.item(),
+            "norm": norm,
+            "images_per_s": len(batch.picks) / seconds,
+            "pictures": self.sampler.pictures,
+        }
+        self._log.write(entry)
+        bar.n = self.step if self.options.budget.steps else round(self.progress * 100, 2)
+        bar.set_postfix_str(f"loss {entry['loss']:.3f}, {entry['images_per_s']:.1f} images/s, step {self.step}")
+
+    def _update(self, batch: _Batch) -> tuple[Losses, float]:
+        pictures, depths = batch.pictures.to(self.device), batch.depths.to(self.device)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            fraction = forward(self.model, self.model.pretrained, pictures)
+        losses = depth_loss(fraction, depths, self.options.loss)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.options.clip_norm))
+        if not np.isfinite(norm):
+            raise Diverged(
+                f"step {self.step}: the gradient is not finite; run the command again with a lower --learning-rate, it "
+                "goes on from the state saved last"
+            )
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.average.update(self.step)
+        return losses, norm
+
+    def _submit(self, loader: ThreadPoolExecutor, ahead: int) -> Future[_Batch]:
+        """Begin to prepare the batch of step `self.step + ahead`."""
+        options, step = self.options, self.step + ahead
+        stage = stage_at(options.stages, options.budget.progress(step, self.elapsed_s))
+        rng = np.random.default_rng([options.seed, step])
+        height, width = stage.shapes[int(rng.integers(len(stage.shapes)))]
+        picks = self.sampler.take(stage.batch)
+
+        def prepare() -> _Batch:
+            pictures, depths = make_batch(picks, height, width, rng, options.augmentation)
+            return _Batch(picks, torch.from_numpy(pictures), torch.from_numpy(depths))
+
+        return loader.submit(prepare)
+
+    def _set_learning_rate(self) -> float:
+        options = self.options
+        rate = learning_rate(options.learning_rate, self.progress, options.warm_up, options.last_learning_rate)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _held_out(self) -> list[HeldOut]:
+        if self.options.held_out is None:
+            return []
+        shards = find_shards(self.options.held_out)
+        count = sum(map(len, shards))
+        return held_out_pictures(shards, max(1, count // self.options.evaluate_pictures))
+
+    def _evaluate(self) -> None:
+        """Score the averaged weights on the held-out pictures; keep them if they are the best so far."""
+        export(self.average.model, self.options.out / run_state.LAST)
+        if self._checked:
+            means = mean_scores(score_all(self.average.model, self._checked, INPUT_SIZE))
+            self._log.write({"step": self.step, "elapsed_s": round(self.elapsed_s, 2), "held_out": means})
+            tqdm.write(f"step {self.step}: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
+            if self.best is None or means["delta1_aligned"] > self.best:
+                self.best = means["delta1_aligned"]
+                export(self.average.model, self.options.out / run_state.BEST)
+        run_state.draw_curves(self.options.out)
+
+    def save(self, untrained: list[tuple[Shard, int]]) -> None:
+        """Write all that the run needs to go on. untrained: the pictures of the batch that is prepared already."""
+        state = {
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "best": self.best,
+            "model": self.model.state_dict(),
+            "average": self.average.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "sampler": self.sampler.state(untrained),
+            "seed": self.options.seed,
+        }
+        run_state.save_state(self.options.out, state)
+
+    def _resume(self) -> None:
+        state = run_state.load_state(self.options.out)
+        if state is None:
+            return
+        if state["seed"] != self.options.seed:
+            raise run_state.UnreadableState(
+                f"the run in {self.options.out} has seed {state['seed']}, not {self.options.seed}; give --seed "
+                f"{state['seed']} to go on with it, or another --out for a new run"
+            )
+        self.step, self._spent_s, self.best = state["step"], state["elapsed_s"], state["best"]
+        self.model.load_state_dict(state["model"])
+        self.average.model.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.sampler.restore(state["sampler"])
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """A list that SIGTERM and SIGINT put their number into, instead of ending the process."""
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _bar(budget: Budget, step: int) -> Any:
+    if budget.steps is not None:
+        return tqdm(total=budget.steps, initial=step, unit="step")
+    return tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}")
