@@ -20,15 +20,10 @@ def _scene(name: str, seed: int) -> Scene:
     return EVERY[name](np.random.default_rng(seed))
 
 
-@cache
-def _probe(name: str, seed: int) -> Probe:
-    return Probe(_scene(name, seed).mesh)
-
-
-@pytest.mark.parametrize("seed", [3, 4])
 @pytest.mark.parametrize("name", sorted(EVERY))
-def test_cameras_stand_free_above_ground_and_see_near_and_far(name: str, seed: int) -> None:
-    scene, probe = _scene(name, seed), _probe(name, seed)
+def test_cameras_stand_free_above_ground_and_see_near_and_far(name: str) -> None:
+    scene = _scene(name, 3)
+    probe = Probe(scene.mesh)
     assert 6 <= len(scene.views) <= 10
     assert len(scene.mesh.faces) <= 60_000
     assert scene.outdoors

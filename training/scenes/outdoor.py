@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from depthwire.training.scenes import Layout, open_ground, outdoor_held_out, places, streets
+from depthwire.training.scenes import Layout, greens, open_ground, outdoor_held_out, passages, places, streets, works
 
-LAYOUTS: dict[str, Layout] = {**streets.LAYOUTS, **open_ground.LAYOUTS, **places.LAYOUTS}
+LAYOUTS: dict[str, Layout] = {
+    **streets.LAYOUTS,
+    **passages.LAYOUTS,
+    **open_ground.LAYOUTS,
+    **greens.LAYOUTS,
+    **places.LAYOUTS,
+    **works.LAYOUTS,
+}
 HELD_OUT: dict[str, Layout] = dict(outdoor_held_out.HELD_OUT)

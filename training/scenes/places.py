@@ -1,4 +1,4 @@
-"""Layouts of places: car park, construction site, industrial yard, town square, courtyard, garden with a terrace."""
+"""Layouts of places: a car park, a town square, a courtyard, a garden with a terrace."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from math import pi
 
 import numpy as np
 
-from depthwire.training.mesh import Mesh, box, cylinder, join, revolved
+from depthwire.training.mesh import box, cylinder, join
 from depthwire.training.scene import Scene
-from depthwire.training.scenes import Layout, buildings, vegetation, vehicles
+from depthwire.training.scenes import Layout, buildings, fences, vegetation, vehicles, yard_things
 from depthwire.training.scenes import street_furniture as furniture
 from depthwire.training.scenes.instances import boxes, leaves, quads, sticks
-from depthwire.training.scenes.open_ground import wall_of_trees
-from depthwire.training.scenes.people import Wardrobe, person
-from depthwire.training.scenes.site import Relief, Site, Spot
-from depthwire.training.scenes.streets import greenery, house_row
+from depthwire.training.scenes.place_parts import around, monument, walls_around
+from depthwire.training.scenes.site import Relief, Site
+from depthwire.training.scenes.street_parts import (
+    greenery,
+    house_row,
+)
+from depthwire.training.scenes.undergrowth import wall_of_trees
 
 Generator = np.random.Generator
 
@@ -56,7 +59,7 @@ def car_park(rng: Generator) -> Scene:
         vehicles.cart,
         vehicles.cart,
         furniture.cone,
-        furniture.barrier,
+        fences.barrier,
         furniture.sign_post,
         furniture.bin_,
         vehicles.motorcycle,
@@ -69,7 +72,7 @@ def car_park(rng: Generator) -> Scene:
             float(rng.uniform(0, 6)),
         )
     site.add(
-        furniture.fence(rng, palette, 40.0, str(rng.choice(["mesh", "railing", "rails"]))),
+        fences.fence(rng, palette, 40.0, str(rng.choice(["mesh", "railing", "rails"]))),
         float(rows[0] - 4),
         0,
         pi / 2,
@@ -88,152 +91,6 @@ def car_park(rng: Generator) -> Scene:
         )
 
     return site.finish(spot, ("person", "person", "car", "car", "robot", "window"))
-
-
-def construction_site(rng: Generator) -> Scene:
-    """A shell of concrete under scaffolding, heaps, pipes, pallets, containers, a crane, workers with hard hats."""
-    site = Site(rng, "construction site", Relief(slope=0.05, bumps=0.07, bump_wavelength=10, curve=0.0))
-    palette = site.palette
-    site.open_ground(
-        palette.any_of("soil", "gravel", "sand"), 3.0, [palette("gravel"), palette.any_of("asphalt", "concrete")]
-    )
-    shell_x, shell_y = float(rng.uniform(-8, 8)), float(rng.uniform(12, 17))
-    floors, wide, deep = int(rng.integers(1, 5)), float(rng.uniform(12, 24)), float(rng.uniform(8, 14))
-    concrete = palette("concrete")
-    pillars = np.array(
-        [
-            (x, y, 3.2 * f)
-            for x in np.arange(-wide / 2 + 0.3, wide / 2, 4.0)
-            for y in (0.3, deep / 2, deep - 0.3)
-            for f in range(floors)
-        ]
-    )
-    shell = [boxes(pillars, (0.35, 0.35, 3.2), concrete)]
-    shell.append(boxes([[0, deep / 2, 3.2 * f - 0.25] for f in range(1, floors + 1)], (wide, deep, 0.25), concrete))
-    walls = pillars[rng.random(len(pillars)) < 0.3]
-    shell.append(boxes(walls + np.array([2.0, 0, 0]), (3.7, 0.2, 3.0), palette.any_of("brick", "concrete")))
-    bars = pillars[pillars[:, 2] == pillars[:, 2].max()] + [0, 0, 3.2]
-    shell.append(sticks(bars, bars + np.array([0, 0, 0.9]), 0.02, palette("rust"), sections=3))
-    site.add(join(shell), shell_x, shell_y)
-    site.add(furniture.scaffold(rng, palette, int(wide / 2.4), max(1, floors)), shell_x, shell_y - 1.3)
-    if rng.random() < 0.6:
-        site.add(crane(rng, site), shell_x + wide / 2 + 5, shell_y + 6, float(rng.uniform(0, 6)))
-    for name in ("sand", "gravel", "soil"):
-        site.add(
-            furniture.heap(rng, palette(name), float(rng.uniform(1.2, 3.5))),
-            float(rng.uniform(-16, 16)),
-            float(rng.uniform(-12, 9)),
-        )
-    yard(site, 9, 14.0)
-    site.add(
-        furniture.container(rng, palette),
-        float(rng.uniform(-16, -10)),
-        float(rng.uniform(-5, 8)),
-        float(rng.uniform(0, pi)),
-    )
-    for make in (vehicles.lorry, vehicles.tractor, vehicles.car):
-        site.add(
-            make(rng, palette),
-            float(rng.choice([-1, 1])) * float(rng.uniform(6, 16)),
-            float(rng.uniform(-10, 9)),
-            float(rng.uniform(0, 6)),
-        )
-    for _ in range(6):
-        site.add(
-            person(rng, site.clothes, helmet=palette("hard hat")),
-            float(rng.uniform(-9, 9)),
-            float(rng.uniform(-6, 9)),
-            float(rng.uniform(0, 6)),
-        )
-    for y in (-18.0, 32.0):
-        site.add(furniture.fence(rng, palette, 40.0, "mesh"), 0, y)
-    for side in (-1, 1):
-        house_row(site, side, 30.0, 5, detailed=2)
-    site.backdrop(skyline=8)
-    return site.finish(
-        around(rng, 11, 10),
-        ("person", "person", "person", "robot", "window"),
-        foreground=("person", "small", "small", "fence", "post", "car", "rock"),
-    )
-
-
-def industrial_yard(rng: Generator) -> Scene:
-    """Halls, stacked containers, tanks, pipe racks, pallets, lorries."""
-    site = Site(rng, "industrial yard", Relief(slope=0.02, curve=0.0))
-    palette = site.palette
-    site.open_ground(palette.any_of("concrete", "asphalt", "gravel"), 5.0, [palette("patch"), palette("gravel")])
-    site.add(
-        buildings.shed(rng, palette, float(rng.uniform(20, 40)), 18, float(rng.uniform(6, 11))),
-        float(rng.uniform(-8, 8)),
-        22.0,
-    )
-    site.add(buildings.shed(rng, palette, 30, 15, float(rng.uniform(5, 9))), -24.0, 0, pi / 2)
-    site.add(buildings.office(rng, palette, 18, 12, 3), 26.0, 4, -pi / 2)
-    stacks = [furniture.container(rng, palette) for _ in range(4)]
-    for _ in range(9):
-        x, y, yaw = (
-            float(rng.uniform(-16, 18)),
-            float(rng.uniform(-22, 16)),
-            float(rng.choice([0, pi / 2])) + float(rng.normal(0, 0.04)),
-        )
-        if abs(x) < 4.5 and abs(y) < 6:
-            continue
-        for level in range(int(rng.integers(1, 4))):
-            site.add(stacks[rng.integers(4)], x + float(rng.normal(0, 0.05)), y, yaw, 2.6 * level)
-    tank = join(
-        [
-            cylinder(2.2, 6.0, sections=20).of(palette("metal")),
-            cylinder(2.2, 0.9, 0.2, sections=20).moved(z=6).of(palette("metal")),
-            sticks(
-                [[2.3, y, 0] for y in (-0.25, 0.25)],
-                [[2.3, y, 6.8] for y in (-0.25, 0.25)],
-                0.03,
-                palette("dark metal"),
-            ),
-            sticks(
-                [[2.3, -0.25, z] for z in np.arange(0.3, 6.6, 0.35)],
-                [[2.3, 0.25, z] for z in np.arange(0.3, 6.6, 0.35)],
-                0.02,
-                palette("dark metal"),
-            ),
-        ]
-    )
-    for x in (12.0, 17.5):
-        site.add(tank.scaled(float(rng.uniform(0.6, 1.2))), x, float(rng.uniform(12, 19)))
-    rack_y, z = float(rng.uniform(-9, 9)), float(rng.uniform(3.2, 5))
-    legs = np.array([[x, rack_y + s, 0] for x in np.arange(-20, 21, 5.0) for s in (-0.8, 0.8)])
-    site.add(sticks(legs, legs + np.array([0, 0, z]), 0.09, palette.any_of("rust", "metal")))
-    for offset in np.linspace(-0.7, 0.7, 4):
-        site.add(
-            sticks(
-                [[-20, rack_y + offset, z + 0.15]],
-                [[20, rack_y + offset, z + 0.15]],
-                float(rng.uniform(0.06, 0.16)),
-                palette.any_of("metal", "rust", "plastic"),
-                sections=9,
-            )
-        )
-    yard(site, 12, 13.0)
-    for make in (vehicles.lorry, vehicles.lorry, vehicles.car, vehicles.car, vehicles.cart):
-        site.add(
-            make(rng, palette),
-            float(rng.choice([-1, 1])) * float(rng.uniform(5, 15)),
-            float(rng.uniform(-14, 14)),
-            float(rng.choice([0, pi / 2, pi])),
-        )
-    site.crowd(rng.uniform(-10, 10, (7, 2)))
-    site.add(furniture.fence(rng, palette, 45.0, "mesh"), 0, -24.0)
-    posts = np.array([[-9.0, -9.0], [9.0, 9.0], [-9.0, 12.0]])
-    site.scatter(furniture.lamp_post(rng, palette, 8.0), posts)
-    for x, y in posts:
-        site.lamp_at(float(x), float(y), 7, 40)
-    wall_of_trees(site, 80)
-    site.backdrop(skyline=8)
-    return site.finish(
-        around(rng, 9, 9),
-        ("person", "person", "car", "robot", "window"),
-        foreground=("person", "small", "post", "fence", "car", "bicycle", "small"),
-    )
 
 
 def town_square(rng: Generator) -> Scene:
@@ -298,7 +155,7 @@ def courtyard(rng: Generator) -> Scene:
         vehicles.bicycle,
         vehicles.bicycle,
         furniture.bench,
-        furniture.pallets,
+        yard_things.pallets,
         vehicles.motorcycle,
         furniture.table_and_chairs,
         vehicles.car,
@@ -377,7 +234,7 @@ def garden(rng: Generator) -> Scene:
         )
     for side in (-1, 1):
         site.add(
-            furniture.fence(rng, palette, reach + deep, str(rng.choice(["slats", "pickets", "wall", "mesh"]))),
+            fences.fence(rng, palette, reach + deep, str(rng.choice(["slats", "pickets", "wall", "mesh"]))),
             side * (wide * 0.9),
             reach / 2 - deep / 2,
             pi / 2,
@@ -407,7 +264,7 @@ def garden(rng: Generator) -> Scene:
         ]
     )
     site.scatter(pot, pots, scale=rng.uniform(0.6, 1.6, 6))
-    for make in (vehicles.bicycle, vehicles.cart, furniture.bin_, furniture.swing, furniture.pallets):
+    for make in (vehicles.bicycle, vehicles.cart, furniture.bin_, yard_things.swing, yard_things.pallets):
         if rng.random() < 0.6:
             site.add(
                 make(rng, palette),
@@ -437,128 +294,9 @@ def garden(rng: Generator) -> Scene:
     )
 
 
-def yard(site: Site, count: int, reach: float) -> None:
-    """Pallets, pipes, cones, barriers, bins and carts about the origin."""
-    rng = site.rng
-    makes = (
-        furniture.pallets,
-        furniture.pipes,
-        furniture.cone,
-        furniture.barrier,
-        furniture.bin_,
-        vehicles.cart,
-        furniture.pallets,
-    )
-    for pick in rng.integers(len(makes), size=count):
-        x, y, yaw = rng.uniform(-reach, reach), rng.uniform(-reach, reach), rng.uniform(0, 6)
-        site.add(makes[pick](rng, site.palette), float(x), float(y), float(yaw))
-
-
-def walls_around(site: Site, half: float, tall: int, shop: bool | None = None) -> None:
-    """Houses along the four sides of a square of 2 × half metres, some gaps between."""
-    rng, palette = site.rng, site.palette
-    shapes = [
-        buildings.town_house(rng, palette, float(rng.uniform(7, 13)), 9, max(1, tall + int(rng.integers(-1, 2))), shop)
-        for _ in range(5)
-    ]
-    for yaw in (0.0, pi / 2, pi, -pi / 2):
-        along = -half
-        while along < half - 1:
-            shape = shapes[rng.integers(5)] if site.room > 14000 else buildings.block(rng, palette, 10, 9, tall * 3.2)
-            wide = float(shape.bounds[1][0] - shape.bounds[0][0])
-            if rng.random() < 0.14:
-                along += 4.5
-                continue
-            middle, out = along + wide / 2, half + float(rng.uniform(0, 0.3))
-            site.add(shape, middle * np.cos(yaw) - out * np.sin(yaw), middle * np.sin(yaw) + out * np.cos(yaw), yaw)
-            along += wide
-
-
-def monument(rng: Generator, site: Site) -> Mesh:
-    """A fountain, a statue of a person, a column or a row of flags."""
-    palette, kind = site.palette, rng.integers(4)
-    stone = palette("stone")
-    if kind == 0:
-        basin = revolved(
-            [
-                [2.6, 0],
-                [2.8, 0.5],
-                [2.5, 0.55],
-                [2.4, 0.35],
-                [0.3, 0.35],
-                [0.25, 1.4],
-                [1.0, 1.6],
-                [0.9, 1.5],
-                [0.12, 1.5],
-                [0.1, 2.3],
-                [0, 2.4],
-            ],
-            18,
-        ).of(stone)
-        return join([basin, cylinder(2.4, 0.4, sections=18).of(palette("water"))])
-    if kind == 1:
-        bronze = palette("rust")
-        figure = person(
-            rng, Wardrobe((bronze,), (bronze,), (bronze,), bronze), "raise" if rng.random() < 0.5 else "stand", 1.9
-        ).scaled(1.4)
-        return join(
-            [
-                boxes(
-                    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.3], [0.0, 0.0, 0.6]],
-                    [[3.0, 3.0, 0.3], [2.2, 2.2, 0.3], [1.2, 1.2, 1.5]],
-                    stone,
-                ),
-                figure.moved(z=2.1),
-            ]
-        )
-    if kind == 2:
-        return join([revolved([[1.2, 0], [1.2, 0.5], [0.5, 0.7], [0.4, 7], [0.7, 7.3], [0, 7.5]], 14).of(stone)])
-    x = np.arange(-4, 5, 2.0)
-    foot = np.column_stack([x, x * 0, x * 0])
-    cloth = [[[a, 0, 6.8], [a + 1.2, 0.2, 6.6], [a + 1.1, 0.1, 5.6], [a, 0, 5.8]] for a in x]
-    return join([sticks(foot, foot + np.array([0, 0, 7.0]), 0.05, palette("metal")), quads(cloth, palette("awning"))])
-
-
-def crane(rng: Generator, site: Site) -> Mesh:
-    """A tower crane of thin bars."""
-    high, reach, side = float(rng.uniform(18, 34)), float(rng.uniform(18, 30)), 0.8
-    z = np.arange(0, high, 1.6)
-    corners = np.array([[-side, -side], [side, -side], [side, side], [-side, side]])
-    low = np.concatenate([np.column_stack([np.tile(corners[k], (len(z), 1)), z]) for k in range(4)])
-    high_ends = np.concatenate(
-        [np.column_stack([np.tile(corners[(k + 1) % 4], (len(z), 1)), z + 1.6]) for k in range(4)]
-    )
-    masts = np.column_stack([corners, np.zeros(4)])
-    steel = site.palette("yellow line")
-    jib = [[0, -reach * 0.35, high], [0, -reach * 0.35, high + 1.2]]
-    jib_end = [[0, reach, high], [0, reach, high + 0.8]]
-    x = np.arange(-reach * 0.35, reach - 1.5, 1.6)
-    lattice = np.column_stack([x * 0, x, x * 0 + high]), np.column_stack([x * 0, x + 0.8, x * 0 + high + 1.1])
-    rope = sticks([[0, reach * 0.7, high]], [[0, reach * 0.7, high * 0.4]], 0.03, site.palette("tyre"), sections=3)
-    bars = [
-        sticks(low, high_ends, 0.04, steel, sections=3),
-        sticks(masts, masts + np.array([0, 0, high + 1]), 0.08, steel, sections=4),
-        sticks(jib, jib_end, 0.09, steel, sections=4),
-        sticks(*lattice, 0.04, steel, sections=3),
-    ]
-    return join([*bars, rope, box(1.6, 2.5, 1.5).moved(y=-reach * 0.3, z=high - 1).of(site.palette("concrete"))])
-
-
-def around(rng: Generator, x: float, y: float) -> Spot:
-    """Camera places within x and y of the origin, looking anywhere."""
-
-    def spot() -> tuple[float, float, float]:
-        return float(rng.uniform(-x, x)), float(rng.uniform(-y, y)), float(rng.uniform(0, 2 * pi))
-
-    return spot
-
-
 LAYOUTS: dict[str, Layout] = {
     "car park": car_park,
-    "construction site": construction_site,
-    "industrial yard": industrial_yard,
     "town square": town_square,
     "courtyard": courtyard,
     "garden": garden,
 }
-HELD_OUT: dict[str, Layout] = {}

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from depthwire.training.mesh import Mesh, join
 from depthwire.training.scene import Lamp, Scene, Viewpoint
+from depthwire.training.scenes import fences, vegetation, vehicles
 from depthwire.training.scenes import street_furniture as furniture
-from depthwire.training.scenes import vegetation, vehicles
 from depthwire.training.scenes.buildings import block
 from depthwire.training.scenes.instances import copies, quads
 from depthwire.training.scenes.outdoor_palette import RECIPES, Palette, Recipe
@@ -251,7 +251,7 @@ class Site:
         elif kind == "bush":
             self.add(vegetation.bush(rng, palette("leaves"), float(rng.uniform(0.3, 0.9)), 260), x, y)
         elif kind == "small":
-            make = (furniture.bench, furniture.bin_, furniture.cone, furniture.barrier, furniture.table_and_chairs)[
+            make = (furniture.bench, furniture.bin_, furniture.cone, fences.barrier, furniture.table_and_chairs)[
                 rng.integers(5)
             ]
             self.add(make(rng, palette), x, y, yaw)
@@ -268,7 +268,7 @@ class Site:
             self.add(furniture.parasol(rng, palette), x, y)
         elif kind == "fence":
             self.add(
-                furniture.fence(rng, palette, 4.0, str(rng.choice(["railing", "mesh", "pickets", "rails", "wire"]))),
+                fences.fence(rng, palette, 4.0, str(rng.choice(["railing", "mesh", "pickets", "rails", "wire"]))),
                 x,
                 y,
                 heading + float(rng.normal(0, 0.5)),

@@ -20,12 +20,12 @@ _CARS: dict[str, tuple[tuple[float, float], ...]] = {
     "estate": ((4.4, 4.9), (1.75, 1.9), (1.4, 1.5), (0.88, 0.98), (0.01, 0.04), (0.72, 0.77), (0.06, 0.1), (0.5, 0.6)),
     "suv": ((4.2, 5.0), (1.8, 2.0), (1.6, 1.85), (1.02, 1.18), (0.01, 0.05), (0.73, 0.79), (0.06, 0.14), (0.55, 0.62)),
     "van": ((4.8, 6.0), (1.9, 2.05), (1.9, 2.6), (1.15, 1.35), (0.0, 0.01), (0.86, 0.93), (0.005, 0.02), (0.72, 0.8)),
-    "truck": ((5.0, 5.6), (1.85, 2.0), (1.75, 1.9), (1.05, 1.2), (0.4, 0.44), (0.72, 0.78), (0.43, 0.47), (0.57, 0.63)),
+    "pickup": ((5.0, 5.6), (1.85, 2.0), (1.75, 1.9), (1.05, 1.2), (0.4, 0.44), (0.72, 0.78), (0.43, 0.47), (0.57, 0.6)),
 }  # fmt: skip
 
 
 def car(rng: np.random.Generator, palette: Palette, kind: str | None = None) -> Mesh:
-    """A passenger car or van of one of the kinds hatch, saloon, estate, suv, van, truck."""
+    """A passenger car or van of one of the kinds hatch, saloon, estate, suv, van, pickup."""
     kind = list(_CARS)[rng.choice(6, p=[0.28, 0.2, 0.16, 0.2, 0.1, 0.06])] if kind is None else kind
     length, width, height, bonnet, rear, front, roof_rear, roof_front = (
         float(rng.uniform(*span)) for span in _CARS[kind]
