@@ -248,7 +248,7 @@ def desert(rng: Generator) -> Scene:
         house = box(6, 5, 3.2).of(palette.any_of("plaster", "stone"))
         site.add(house, float(rng.uniform(-20, 20)), float(rng.uniform(14, 30)), float(rng.uniform(0, pi)))
     site.add(
-        vehicles.car(rng, palette, str(rng.choice(["suv", "truck"]))),
+        vehicles.car(rng, palette, str(rng.choice(["suv", "pickup"]))),
         float(rng.uniform(-9, 9)),
         float(rng.uniform(6, 20)),
         float(rng.uniform(0, 6)),
