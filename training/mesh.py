@@ -126,16 +126,20 @@ def tube(path: ArrayLike, radius: float | Sequence[float], sections: int = 8) ->
     """A round tube along a polyline (K, 3), its radius one number or one for each point; open at its ends."""
     points = np.asarray(path, np.float32)
     radii = np.broadcast_to(np.asarray(radius, np.float32), len(points))
-    along = np.gradient(points, axis=0)
-    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    rings = unit_rings(np.gradient(points, axis=0), sections)
+    return sheet(points[:, None] + radii[:, None, None] * rings)
+
+
+def unit_rings(axes: NDArray[np.floating], sections: int) -> NDArray[np.floating]:
+    """Points of circles of radius one about the origin, each across one of the axes (K, 3): (K, sections, 3)."""
+    along = axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1e-9)
     reference = np.where(np.abs(along[:, 2:]) > 0.9, [[1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]])
     side = np.cross(along, reference)
     side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
     across = np.cross(side, along)
     angle = np.linspace(0, 2 * np.pi, sections, endpoint=False)
-    ring = np.cos(angle)[None, :, None] * side[:, None] + np.sin(angle)[None, :, None] * across[:, None]
-    vertices = points[:, None] + radii[:, None, None] * ring
-    return sheet(vertices)
+    rings: NDArray[np.floating] = np.cos(angle)[:, None] * side[:, None] + np.sin(angle)[:, None] * across[:, None]
+    return rings
 
 
 def revolved(profile: ArrayLike, sections: int = 16) -> Mesh:

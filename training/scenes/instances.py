@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from depthwire.training.mesh import Mesh, box, join
+from depthwire.training.mesh import Mesh, box, join, unit_rings
 
 
 def copies(shape: Mesh, positions: ArrayLike, yaw: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Mesh:
@@ -64,14 +64,7 @@ def sticks(
         return join([])
     first = np.broadcast_to(np.asarray(radius, np.float32), (count,))
     last = first if end_radius is None else np.broadcast_to(np.asarray(end_radius, np.float32), (count,))
-    along = end - begin
-    along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    reference = np.where(np.abs(along[:, 2:]) > 0.9, [[1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]])
-    side = np.cross(along, reference)
-    side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
-    across = np.cross(side, along)
-    angle = np.linspace(0, 2 * np.pi, sections, endpoint=False)
-    ring = np.cos(angle)[None, :, None] * side[:, None] + np.sin(angle)[None, :, None] * across[:, None]
+    ring = unit_rings(end - begin, sections)
     lower = begin[:, None] + first[:, None, None] * ring
     upper = end[:, None] + last[:, None, None] * ring
     vertices = np.concatenate([lower, upper], axis=1).reshape(-1, 3).astype(np.float32)
