@@ -12,7 +12,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-from depthwire.training.mesh import Mesh, box, floor, join, terrain
+from depthwire.training.mesh import Floats, Mesh, box, floor, join, terrain
 from depthwire.training.scene import Lamp, Light, Material, Pattern, Scene, Sky, Viewpoint
 from depthwire.training.scenes import Layout
 from depthwire.training.scenes.instances import copies, leaves, quads
@@ -297,11 +297,10 @@ def _scene(stock: Stock, kind: str, outdoors: bool, mesh: Mesh, size: float | No
     return Scene(kind, outdoors, mesh, stock.materials, light, sky, fog_m, fog_colour, views)
 
 
-def _around_subject(rng: np.random.Generator, mesh: Mesh, size: float, count: int = 7) -> list[Viewpoint]:
+def _around_subject(rng: np.random.Generator, mesh: Mesh, size: float) -> list[Viewpoint]:
     """Cameras that see the subject at the origin and pass nothing on the way to it."""
-    kept: list[Viewpoint] = []
-    probe = Probe(mesh)
-    for _ in range(10):
+
+    def drawn() -> list[Viewpoint]:
         batch = []
         for _ in range(16):
             turn, away = rng.uniform(0, 2 * pi), size * float(np.exp(rng.uniform(np.log(0.75), np.log(2.4))))
@@ -309,30 +308,43 @@ def _around_subject(rng: np.random.Generator, mesh: Mesh, size: float, count: in
             aim = np.array([0, 0, 0.5 * size]) + rng.normal(0, 0.3, 3) * size
             eye = aim + away * np.array([np.cos(turn) * np.cos(rise), np.sin(turn) * np.cos(rise), np.sin(rise)])
             batch.append(_looking(rng, eye, aim))
-        distances = probe.look(batch)
-        nearest = distances.reshape(len(batch), -1)
-        upper = distances[:, : distances.shape[1] * 2 // 3].reshape(len(batch), -1)  # where the ground is seldom near
+        return batch
+
+    def fine(distances: Floats) -> NDArray[np.bool_]:
+        nearest = distances.reshape(len(distances), -1).min(axis=1)
+        upper = distances[:, : distances.shape[1] * 2 // 3].reshape(len(distances), -1)  # seldom the ground
         subject = (upper < 3.2 * size).mean(axis=1)
-        free = (nearest.min(axis=1) > 0.3 * size) & (subject > 0.12) & (subject < 0.9)
-        kept += [view for view, fine in zip(batch, free, strict=True) if fine]
-        if len(kept) >= count:
-            break
-    return kept[:count]
+        return np.asarray((nearest > 0.3 * size) & (subject > 0.12) & (subject < 0.9))
+
+    return _kept(mesh, drawn, fine, 7)
 
 
-def _from_within(rng: np.random.Generator, mesh: Mesh, count: int = 8) -> list[Viewpoint]:
+def _from_within(rng: np.random.Generator, mesh: Mesh) -> list[Viewpoint]:
     """Cameras near the middle of the scene, in any direction."""
-    kept: list[Viewpoint] = []
-    probe = Probe(mesh)
-    for _ in range(10):
+
+    def drawn() -> list[Viewpoint]:
         eyes = rng.normal(0, 0.25, (24, 3)) + [0, 0, 1.4]
         turns, rises = rng.uniform(0, 2 * pi, 24), rng.normal(0, 0.3, 24)
         aims = eyes + np.stack([np.cos(turns) * np.cos(rises), np.sin(turns) * np.cos(rises), np.sin(rises)], 1)
-        batch = [_looking(rng, eye, aim) for eye, aim in zip(eyes, aims, strict=True)]
-        every = probe.look(batch).reshape(len(batch), -1)
+        return [_looking(rng, eye, aim) for eye, aim in zip(eyes, aims, strict=True)]
+
+    def fine(distances: Floats) -> NDArray[np.bool_]:
+        every = distances.reshape(len(distances), -1)
         low, high = np.percentile(np.minimum(every, 200), [10, 90], axis=1)
-        free = (every.min(axis=1) > 0.25) & (np.isinf(every).mean(axis=1) < 0.5) & (high > 1.5 * low)
-        kept += [view for view, fine in zip(batch, free, strict=True) if fine]
+        return np.asarray((every.min(axis=1) > 0.25) & (np.isinf(every).mean(axis=1) < 0.5) & (high > 1.5 * low))
+
+    return _kept(mesh, drawn, fine, 8)
+
+
+def _kept(
+    mesh: Mesh, drawn: Callable[[], list[Viewpoint]], fine: Callable[[Floats], NDArray[np.bool_]], count: int
+) -> list[Viewpoint]:
+    """The first `count` of the drawn viewpoints whose distances (as Probe.look gives them) are fine, of ten draws."""
+    kept: list[Viewpoint] = []
+    probe = Probe(mesh)
+    for _ in range(10):
+        batch = drawn()
+        kept += [view for view, good in zip(batch, fine(probe.look(batch)), strict=True) if good]
         if len(kept) >= count:
             break
     return kept[:count]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from depthwire.training.mesh import Mesh, box, revolved, sphere
-from depthwire.training.scenes.instances import quads, sticks
+from depthwire.training.scenes.instances import copies, quads, sticks
 
 Rows = ArrayLike | Sequence[object]
 """Nested lists of numbers, whole or not, or an array."""
@@ -20,21 +20,10 @@ Rows = ArrayLike | Sequence[object]
 
 def boxes(sizes: Rows, places: Rows, materials: ArrayLike, yaws: ArrayLike = 0.0) -> Mesh:
     """Many boxes at once: sizes (N, 3), middles of their bottoms (N, 3), materials and turns about z, one or (N,)."""
-    size, place = np.asarray(sizes, np.float32), np.asarray(places, np.float32)
-    unit = box(1, 1, 1)
-    corners = unit.vertices[None] * size[:, None]
-    yaw = np.broadcast_to(np.asarray(yaws, np.float32), len(size))[:, None]
-    x = corners[..., 0] * np.cos(yaw) - corners[..., 1] * np.sin(yaw)
-    y = corners[..., 0] * np.sin(yaw) + corners[..., 1] * np.cos(yaw)
-    vertices = np.stack([x, y, corners[..., 2]], axis=-1) + place[:, None]
-    faces = unit.faces[None] + (np.arange(len(size)) * len(unit.vertices))[:, None, None]
-    material = np.repeat(np.broadcast_to(np.asarray(materials, np.int32), len(size)), len(unit.faces))
-    return Mesh(
-        vertices.reshape(-1, 3).astype(np.float32),
-        faces.reshape(-1, 3).astype(np.int32),
-        material.astype(np.int32),
-        np.zeros(len(material), bool),
-    )
+    size = np.asarray(sizes, np.float32)
+    made = copies(box(1, 1, 1), np.asarray(places, np.float32), yaws, size)
+    material = np.broadcast_to(np.asarray(materials, np.int32), len(size))
+    return replace(made, material=np.repeat(material, len(made.faces) // max(len(size), 1)).astype(np.int32))
 
 
 def rods(paths: Rows, radius: float, material: int, sections: int = 6) -> Mesh:
