@@ -73,7 +73,9 @@ def _weight(text: str) -> tuple[str, float]:
 @click.option("--from", "initial", type=_FILE, help="Weights to begin with; the shipped starter if not given.")
 @click.option("--from-scratch", is_flag=True, help="Begin with random weights.")
 @click.option("--stages", help="SHARE:HEIGHTxWIDTH+HEIGHTxWIDTH:BATCH,… sizes and batches as the run goes on.")
+@click.option("--weight", "weights", multiple=True, metavar="LAYOUT=NUMBER", help="See a layout more or less often.")
 @click.option("--learning-rate", type=float, help="At the peak.")
+@click.option("--muon-rate", type=float, help="Muon's rate for the blocks as a multiple of it; 0: AdamW throughout.")
 @click.option("--weight-decay", type=float)
 @click.option("--ema-decay", type=click.FloatRange(0, 1, max_open=True), help="Of the moving average of the weights.")
 @click.option("--silog", type=float, help="Weight of the SiLog loss.")
@@ -90,6 +92,7 @@ def _weight(text: str) -> tuple[str, float]:
 @click.option("--save-minutes", type=float, help="Between two savings of the state.")
 @click.option("--evaluate-minutes", type=float, help="Between two scorings.")
 @click.option("--evaluate-pictures", type=click.IntRange(1), help="Held-out pictures of a scoring.")
+@click.option("--evaluate-size", type=click.IntRange(56, 1540), help="Input size of a scoring.")
 def run(
     data: Path,
     out: Path,
@@ -99,6 +102,7 @@ def run(
     initial: Path | None,
     from_scratch: bool,
     stages: str | None,
+    weights: tuple[str, ...],
     threads: int | None,
     silog: float | None,
     variance_focus: float | None,
@@ -134,13 +138,14 @@ def run(
         budget=Budget(steps, minutes),
         initial=None if from_scratch else initial or STARTER,
         loss=LossWeights(**_given(loss)),
+        layouts=dict(_weight(text) for text in weights),
         **chosen,
     )
     if not train(options):
         click.echo(f"stopped; the same command goes on with the run in {out}")
         raise SystemExit(1)
-    weights = out / ("best.safetensors" if held_out else "last.safetensors")
-    click.echo(f"done; depthwire-train evaluate {weights} says what it is worth")
+    made = out / ("best.safetensors" if held_out else "last.safetensors")
+    click.echo(f"done; depthwire-train evaluate {made} says what it is worth")
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
@@ -152,14 +157,15 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 @click.option("--held-out", type=_FOLDER, help="Shards of the held-out set.")
 @click.option("--photos", type=_FOLDER, help="Photographs to look at.")
 @click.option("--out", type=_NEW, required=True, help="Folder of the table and the sheets.")
-@click.option("--input-size", type=click.IntRange(56, 1540), default=182, show_default=True)
-def evaluate(weights: Path, held_out: Path | None, photos: Path | None, out: Path, input_size: int) -> None:
+@click.option("--input-size", type=click.IntRange(56, 1540), help="The starter's own if not given.")
+def evaluate(weights: Path, held_out: Path | None, photos: Path | None, out: Path, input_size: int | None) -> None:
     """Score WEIGHTS on held-out scenes and draw sheets of scenes and photos."""
     from depthwire.training.evaluate import evaluate as evaluate_weights
+    from depthwire.training.export import INPUT_SIZE
 
     if held_out is None and photos is None:
         raise click.UsageError("nothing to look at; give --held-out, --photos or both")
-    click.echo(evaluate_weights(weights, held_out, photos, out, input_size), nl=False)
+    click.echo(evaluate_weights(weights, held_out, photos, out, input_size or INPUT_SIZE), nl=False)
     click.echo(f"written to {out}")
 
 

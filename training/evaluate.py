@@ -29,6 +29,8 @@ TARGETS = (
     ("AbsRel outdoors below 40 m", "outdoors", "abs_rel_near", 0.30, False),
 )
 """What the starter is to reach: name, group, score, limit, whether more is better."""
+WITHOUT_SCALE = frozenset({"still life"})
+"""Held-out layouts whose sizes are drawn at random, so that no picture could tell them: they have rows of their own."""
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _COLUMNS = {
@@ -95,10 +97,11 @@ def evaluate(weights: Path, held_out: Path | None, photos: Path | None, out: Pat
 
 
 def group_rows(pictures: Sequence[HeldOut], scores: Sequence[Scores]) -> list[Row]:
-    """All pictures, those indoors and outdoors, and each kind of scene."""
+    """All pictures whose sizes are plausible, those of them indoors and outdoors, and each kind of scene."""
     groups: dict[str, list[Scores]] = {"all": [], "indoors": [], "outdoors": []}
     for picture, entry in zip(pictures, scores, strict=True):
-        for group in ("all", "outdoors" if picture.outdoors else "indoors", picture.kind):
+        wide = () if picture.kind in WITHOUT_SCALE else ("all", "outdoors" if picture.outdoors else "indoors")
+        for group in (*wide, picture.kind):
             groups.setdefault(group, []).append(entry)
     return [Row(group, len(entries), mean_scores(entries)) for group, entries in groups.items() if entries]
 

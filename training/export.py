@@ -10,13 +10,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
+from depthwire.daemon.catalogue import lookup
 from depthwire.daemon.network.depth_anything import DepthAnythingV2, build
 from depthwire.training.errors import TrainingError
 from depthwire.training.losses import MAX_DEPTH_M
 from depthwire.training.network import ENCODER, trainable
 from depthwire.training.run_state import load_state
 
-INPUT_SIZE = 182
+INPUT_SIZE = lookup(ENCODER, "starter").default_input_size
 """Shorter side of the network's input for which the starter is made."""
 
 

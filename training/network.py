@@ -80,6 +80,11 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
 
 
+def block_matrices(model: DepthAnythingV2) -> list[nn.Parameter]:
+    """The matrices inside the transformer's blocks, more than half of all weights: what Muon is made for."""
+    return [parameter for parameter in model.pretrained.blocks.parameters() if parameter.ndim == 2]
+
+
 class MovingAverage:
     """Exponential moving average of the weights: what is evaluated and shipped.
 

@@ -5,7 +5,7 @@ train.py draws from it and stores its state with the weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from depthwire.training.errors import TrainingError
 from depthwire.training.shards import SUFFIX, Shard, find_shards
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 Pick = tuple[str, int]
 """File name of a shard and the number of a picture in it."""
 
@@ -26,14 +27,18 @@ class Sampler:
     """Plans the pictures of the next steps.
 
     Whatever has been seen least comes first: new shards of a growing folder at once, and every picture once before
-    any twice.
+    any twice. With weights, a layout's pictures are seen that many times as often as those of weight 1, or never.
 
     Raises:
-        NoPictures: the folder has no shard.
+        NoPictures: the folder has no shard, or every layout in it has the weight 0.
     """
 
-    def __init__(self, folder: Path, seed: int, plan_pictures: int = 4096) -> None:
+    def __init__(
+        self, folder: Path, seed: int, plan_pictures: int = 4096, weights: Mapping[str, float] | None = None
+    ) -> None:
         self.folder = folder
+        self._weights = dict(weights or {})
+        self._frequencies: dict[str, Floats] = {}
         self._seed = seed
         self._plan_pictures = plan_pictures
         self._shards: dict[str, Shard] = {}
@@ -87,8 +92,12 @@ class Sampler:
         self._plans += 1
         names = sorted(self._uses)
         uses = np.concatenate([self._uses[name] for name in names])
+        frequencies = np.concatenate([self._frequencies[name] for name in names])
         starts = np.cumsum([0, *(len(self._uses[name]) for name in names)])
-        chosen = np.lexsort((rng.random(len(uses)), uses))[: self._plan_pictures]
+        seen = (uses + rng.random(len(uses))) / np.maximum(frequencies, 1e-9)
+        # A plan of all pictures would see every one once, whatever its weight.
+        count = min(self._plan_pictures, -(-np.count_nonzero(frequencies) // 4))
+        chosen = np.argsort(seen)[:count]
         chosen = rng.permutation(chosen)
         for index in chosen:
             place = int(np.searchsorted(starts, index, side="right")) - 1
@@ -96,13 +105,20 @@ class Sampler:
             self._uses[names[place]][number] += 1
             self._queue.append((names[place], number))
 
+    def _weight_of(self, shard: Shard, number: int) -> float:
+        return self._weights.get(shard.facts[number].kind, 1.0)
+
     def _look_for_shards(self) -> None:
         for shard in find_shards(self.folder):
             name = shard.path.name
             shard = self._shards.setdefault(name, shard)
             if name not in self._uses:
                 self._uses[name] = np.zeros(len(shard), np.int64)
+            if name not in self._frequencies:
+                self._frequencies[name] = np.array([self._weight_of(shard, number) for number in range(len(shard))])
         if not self._shards:
             raise NoPictures(
                 f"no picture in {self.folder} (*{SUFFIX}); make some with depthwire-train render --out {self.folder}"
             )
+        if not any(frequencies.any() for frequencies in self._frequencies.values()):
+            raise NoPictures(f"every picture in {self.folder} is of a layout whose weight is 0; leave one above 0")

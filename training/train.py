@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from depthwire.daemon.network.depth_anything import DepthAnythingV2
 from depthwire.training import run_state
 from depthwire.training.augment import Augmentation, make_batch
 from depthwire.training.errors import TrainingError
@@ -28,7 +29,15 @@ from depthwire.training.export import INPUT_SIZE, export
 from depthwire.training.losses import Losses, LossWeights, depth_loss
 from depthwire.training.memory import keep_freed_memory
 from depthwire.training.metrics import mean_scores
-from depthwire.training.network import MovingAverage, autocast_dtype, forward, parameter_groups, trainable
+from depthwire.training.muon import Muon
+from depthwire.training.network import (
+    MovingAverage,
+    autocast_dtype,
+    block_matrices,
+    forward,
+    parameter_groups,
+    trainable,
+)
 from depthwire.training.prediction import HeldOut, held_out_pictures, score_all
 from depthwire.training.sampling import Sampler
 from depthwire.training.schedule import DEFAULT_STAGES, Budget, Stage, learning_rate, parse_stages, stage_at
@@ -50,7 +59,12 @@ class RunOptions:
     initial: Path | None = None
     """Weights to begin with; random ones if None."""
     stages: tuple[Stage, ...] = field(default_factory=lambda: parse_stages(DEFAULT_STAGES))
+    layouts: Mapping[str, float] = field(default_factory=dict)
+    """How often pictures of a layout are seen, where others count 1."""
     learning_rate: float = 4e-4
+    """Of AdamW, at the peak."""
+    muon_rate: float = 2.5
+    """Muon's rate for the blocks' matrices, as a multiple of AdamW's; with 0, AdamW does them too."""
     warm_up: float = 0.03
     last_learning_rate: float = 0.01
     """Share of the peak at the end."""
@@ -65,6 +79,7 @@ class RunOptions:
     save_minutes: float = 5.0
     evaluate_minutes: float = 8.0
     evaluate_pictures: int = 64
+    evaluate_size: int = INPUT_SIZE
 
 
 @dataclass(frozen=True)
@@ -99,9 +114,8 @@ class Trainer:
         self.dtype = autocast_dtype(options.precision, self.device)
         self.model = trainable(options.initial, options.seed).to(self.device)
         self.average = MovingAverage(self.model, options.ema_decay)
-        groups = parameter_groups(self.model, options.weight_decay)
-        self.optimiser = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.99), fused=True)
-        self.sampler = Sampler(options.data, options.seed)
+        self.optimisers = _optimisers(self.model, options)
+        self.sampler = Sampler(options.data, options.seed, weights=options.layouts)
         self.step = 0
         self.best: float | None = None
         self._spent_s = 0.0
@@ -172,15 +186,16 @@ class Trainer:
             fraction = forward(self.model, self.model.pretrained, pictures)
         losses = depth_loss(fraction, depths, self.options.loss)
         losses.total.backward()  # type: ignore[no-untyped-call]
-        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.options.clip_norm))
         if not np.isfinite(norm):
             raise Diverged(
                 f"step {self.step}: the gradient is not finite; run the command again with a lower --learning-rate, it "
                 "goes on from the state saved last"
             )
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
         self.average.update(self.step)
         return losses, norm
 
@@ -201,8 +216,10 @@ class Trainer:
     def _set_learning_rate(self) -> float:
         options = self.options
         rate = learning_rate(options.learning_rate, self.progress, options.warm_up, options.last_learning_rate)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        for optimiser in self.optimisers:
+            multiple = options.muon_rate if isinstance(optimiser, Muon) else 1.0
+            for group in optimiser.param_groups:
+                group["lr"] = rate * multiple
         return rate
 
     def _held_out(self) -> list[HeldOut]:
@@ -216,7 +233,7 @@ class Trainer:
         """Score the averaged weights on the held-out pictures; keep them if they are the best so far."""
         export(self.average.model, self.options.out / run_state.LAST)
         if self._checked:
-            means = mean_scores(score_all(self.average.model, self._checked, INPUT_SIZE))
+            means = mean_scores(score_all(self.average.model, self._checked, self.options.evaluate_size))
             self._log.write({"step": self.step, "elapsed_s": round(self.elapsed_s, 2), "held_out": means})
             tqdm.write(f"step {self.step}: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
             if self.best is None or means["delta1_aligned"] > self.best:
@@ -232,7 +249,7 @@ class Trainer:
             "best": self.best,
             "model": self.model.state_dict(),
             "average": self.average.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "sampler": self.sampler.state(untrained),
             "seed": self.options.seed,
         }
@@ -250,8 +267,20 @@ class Trainer:
         self.step, self._spent_s, self.best = state["step"], state["elapsed_s"], state["best"]
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
         self.sampler.restore(state["sampler"])
+
+
+def _optimisers(model: DepthAnythingV2, options: RunOptions) -> list[torch.optim.Optimizer]:
+    matrices = block_matrices(model) if options.muon_rate else []
+    others = parameter_groups(model, options.weight_decay)
+    for group in others:
+        group["params"] = [weight for weight in group["params"] if not any(weight is matrix for matrix in matrices)]
+    optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, betas=(0.9, 0.99), fused=True)]
+    if matrices:
+        optimisers.append(Muon(matrices, options.learning_rate, options.weight_decay))
+    return optimisers
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def report(uptime_s: float, ok: int, **more: Any) -> dict[str, Any]:
         "status": "ok",
         "ready": True,
         "uptime_s": uptime_s,
-        "models_loaded": ["vits_hypersim_518", "vitt_starter_182"],
+        "models_loaded": ["vits_hypersim_518", "vitt_starter_154"],
         "workers": [{"pid": 7, "state": "ready", "ready": True, "device": "cuda:0", "restarts": 2}],
         "queue": {"waiting": 3, "waiting_bytes": 2**20, "in_flight": 4, "arena_bytes": 2**30, "arena_used_bytes": 0},
         "counters": {
@@ -96,7 +96,7 @@ def test_the_view_names_everything_that_an_operator_looks_for() -> None:
         "3 waiting (1 MiB), 4 in flight",
         "cuda:0, pid 7, 2 restarts",
         "vits_hypersim_518  100.0 /s",
-        "vitt_starter_182  0.0 /s",
+        "vitt_starter_154  0.0 /s",
     ):
         assert words in text, text
 

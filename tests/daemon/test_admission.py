@@ -140,7 +140,7 @@ def test_a_picture_too_small_for_one_patch_is_refused(width: int, height: int) -
 
 
 def test_the_smallest_picture_is_served() -> None:
-    assert admit(admission(), image=png_header(14, 14)).input_height == 182
+    assert admit(admission(), image=png_header(14, 14)).input_height == 154
 
 
 @pytest.mark.parametrize(("width", "height"), [(20_000, 14), (14, 20_000)])
@@ -215,17 +215,17 @@ def test_an_input_size_that_no_network_takes_is_refused(size: int) -> None:
 @pytest.mark.parametrize(
     ("model", "encoder", "dataset", "size", "expected"),
     [
-        (None, None, None, None, "vitt_starter_182"),
+        (None, None, None, None, "vitt_starter_154"),
         (None, None, None, 364, "vitt_starter_364"),
         (None, "vits", None, None, "vits_hypersim_518"),
-        (None, "vitt", None, None, "vitt_starter_182"),
+        (None, "vitt", None, None, "vitt_starter_154"),
         (None, None, "vkitti", None, "vits_vkitti_518"),
-        (None, None, "starter", None, "vitt_starter_182"),
+        (None, None, "starter", None, "vitt_starter_154"),
         ("vitb_vkitti_252", None, None, None, "vitb_vkitti_252"),
         ("vitb_vkitti_252", "vits", None, None, "vits_vkitti_518"),
         ("vitb_vkitti_252", None, "hypersim", None, "vitb_hypersim_518"),
         ("vitb_vkitti_252", "vitb", None, None, "vitb_vkitti_252"),
-        ("vitb_vkitti_252", "vitt", None, None, "vitt_starter_182"),
+        ("vitb_vkitti_252", "vitt", None, None, "vitt_starter_154"),
         ("vitb_vkitti_252", "vitl", "hypersim", 518, "vitl_hypersim_518"),
     ],
 )

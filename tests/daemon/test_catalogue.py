@@ -72,7 +72,7 @@ def test_max_depth_belongs_to_the_dataset() -> None:
 
 def test_starter_says_what_it_is_and_how_to_replace_it() -> None:
     note = lookup("vitt", "starter").note
-    for part in ("rendered scenes", "AbsRel 0.40", "--checkpoints", "--model"):
+    for part in ("rendered scenes", "AbsRel 0.72", "--checkpoints", "--model"):
         assert part in note
 
 
@@ -84,7 +84,7 @@ def test_keys_are_read_as_they_are_written(checkpoint: Checkpoint, size: int) ->
 
 
 def test_without_a_size_a_key_takes_the_checkpoints_own() -> None:
-    assert parse_model_key("vitt_starter") == ModelKey("vitt", "starter", 182)
+    assert parse_model_key("vitt_starter") == ModelKey("vitt", "starter", 154)
     assert parse_model_key("vitl_vkitti") == ModelKey("vitl", "vkitti", 518)
 
 

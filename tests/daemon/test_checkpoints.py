@@ -147,12 +147,12 @@ def test_looking_through_the_whole_catalogue_takes_milliseconds(folder: Path) ->
 
 
 def test_without_official_files_the_starter_is_the_default(folder: Path) -> None:
-    assert default_model(folder) == default_model(None) == ModelKey("vitt", "starter", 182)
+    assert default_model(folder) == default_model(None) == ModelKey("vitt", "starter", 154)
 
 
 def test_a_relative_checkpoint_never_becomes_the_default(folder: Path) -> None:
     put(folder / lookup("vits", "relative").file_name)
-    assert default_model(folder) == ModelKey("vitt", "starter", 182)
+    assert default_model(folder) == ModelKey("vitt", "starter", 154)
 
 
 def test_small_and_indoor_come_first(folder: Path, cache: Path) -> None:

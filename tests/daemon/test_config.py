@@ -27,7 +27,7 @@ OTHER: dict[str, Any] = {
     "download": False,
     "model": "vits_hypersim_518",
     "metrics": "127.0.0.1:9464",
-    "preload": ["vits_vkitti", "vitt_starter_182"],
+    "preload": ["vits_vkitti", "vitt_starter_154"],
 }
 """A value other than its default for each field whose kind does not tell one."""
 

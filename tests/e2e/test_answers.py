@@ -92,14 +92,14 @@ def test_real_photos_give_finite_varied_depth(starter: Daemon) -> None:
             assert np.ptp(depth) > 0.3
 
 
-def test_health_tells_what_runs_and_that_the_starter_is_a_stand_in(starter: Daemon) -> None:
+def test_health_tells_what_runs_and_that_it_is_the_starter(starter: Daemon) -> None:
     with DepthClient(starter.endpoint) as client:
         client.metric_depth(jpeg(160, 120))
         info = client.health()
     assert info["status"] == "ok"
     assert info["device"] == "cpu"
-    assert info["models_loaded"] == ["vitt_starter_182"]
-    assert "stand-in" in info["notice"]
+    assert info["models_loaded"] == ["vitt_starter_154"]
+    assert "small starter model" in info["notice"]
 
 
 def test_meta_comes_back_as_it_was_sent(starter: Daemon) -> None:

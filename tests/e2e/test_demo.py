@@ -74,8 +74,8 @@ def test_the_demo_writes_every_file_and_stops_its_daemon(tmp_path: Path) -> None
     output = run_demo(*arguments)
     assert "stopped with SIGTERM, exit code 0" in output
     assert gone(daemon_pid(output))
-    assert "vitt_starter_182" in output
-    assert "stand-in" in output
+    assert "vitt_starter_154" in output
+    assert "small starter model" in output
 
     out = tmp_path / "out"
     depth = np.load(out / "depth.npy")
@@ -177,7 +177,7 @@ def test_the_command_line_with_a_real_daemon(tmp_path: Path, starter: Daemon) ->
     assert len(ply_vertices(cloud)) == HEIGHT * WIDTH
 
     health = subprocess.run([*command, "health"], capture_output=True, text=True, timeout=60)
-    assert "notice     small stand-in" in health.stdout
+    assert "notice     small starter model" in health.stdout
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the example photos are not beside this checkout")

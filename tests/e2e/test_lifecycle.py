@@ -134,10 +134,10 @@ def test_other_models_and_health_answer_while_a_model_loads(start_daemon: Daemon
             loading = client.submit("metric_depth", IMAGE, encoder="vitb", dataset="vkitti", model_input_size=98)
             while client.health()["models_loading"] != ["vitb_vkitti"]:
                 time.sleep(0.02)
-            assert client.metric_depth(IMAGE).model == "vitt_starter_182"
+            assert client.metric_depth(IMAGE).model == "vitt_starter_154"
             other = client.metric_depth(IMAGE, encoder="vits", dataset="hypersim", model_input_size=98)
             assert other.model == "vits_hypersim_98"
-            assert set(client.health()["models_loaded"]) >= {"vitt_starter_182", "vits_hypersim_98"}
+            assert set(client.health()["models_loaded"]) >= {"vitt_starter_154", "vits_hypersim_98"}
             assert client.health()["models_loading"] == ["vitb_vkitti"]
             assert not loading.done()
             loading.cancel()
@@ -168,7 +168,7 @@ def test_a_missing_checkpoint_says_what_to_put_where(start_daemon: DaemonFactory
         with pytest.raises(DepthwireError, match=r"depth_anything_v2_metric_hypersim_vitb\.pth") as caught:
             client.metric_depth(IMAGE, encoder="vitb", dataset="hypersim")
         assert caught.value.code == "MODEL_NOT_FOUND"
-        assert client.metric_depth(IMAGE).model == "vitt_starter_182"
+        assert client.metric_depth(IMAGE).model == "vitt_starter_154"
 
 
 @pytest.mark.parametrize(

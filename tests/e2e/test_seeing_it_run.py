@@ -30,7 +30,7 @@ IMAGE = jpeg(96, 72)
 CAMERA = CameraIntrinsics(80.0, 80.0, 48.0, 36.0)
 LIMIT_S = 60.0
 """Only a broken daemon needs so long."""
-MODEL = "vitt_starter_182"
+MODEL = "vitt_starter_154"
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 

@@ -79,6 +79,21 @@ def test_every_picture_is_seen_once_before_any_twice_and_new_shards_come_first(d
     assert {shard.path.name for shard, _ in sampler.take(4)} == {late.name}
 
 
+def test_a_layout_of_half_the_weight_is_seen_half_as_often_and_one_of_none_never(data: Path) -> None:
+    halved = find_shards(data)[0].path.name  # eight pictures; the other shard has four
+
+    class OfTwoLayouts(Sampler):
+        def _weight_of(self, shard: Shard, number: int) -> float:
+            return super()._weight_of(shard, number) if shard.path.name == halved else 1.0
+
+    seen = [shard.path.name for shard, _ in OfTwoLayouts(data, seed=0, weights={"yard": 0.5}).take(80)]
+    assert 36 <= seen.count(halved) <= 44  # 8 · 0.5 : 4 · 1
+    never = [shard.path.name for shard, _ in OfTwoLayouts(data, seed=0, weights={"yard": 0.0}).take(80)]
+    assert halved not in never
+    with pytest.raises(NoPictures, match="weight is 0"):
+        Sampler(data, seed=0, weights={"yard": 0.0})
+
+
 def test_a_folder_without_pictures_says_how_to_make_some(tmp_path: Path) -> None:
     with pytest.raises(NoPictures, match="depthwire-train render"):
         Sampler(tmp_path, seed=0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depthwire.training.evaluate import Row, markdown
+from depthwire.training.evaluate import Row, group_rows, markdown
 from depthwire.training.metrics import mean_scores, ordinal_accuracy, score
+from depthwire.training.prediction import HeldOut
 
 
 def rng() -> np.random.Generator:
@@ -72,3 +73,17 @@ def test_the_table_says_which_targets_are_met() -> None:
     text = markdown([Row(group, 3, means) for group in ("all", "indoors", "outdoors")])
     assert "AbsRel indoors: 0.250, target ≤ 0.20: not met" in text
     assert "AbsRel outdoors below 40 m: 0.250, target ≤ 0.30: met" in text
+
+
+def test_scenes_of_random_size_have_a_row_of_their_own_and_count_for_no_target() -> None:
+    truth = receding()
+    kinds = (("attic", False, 1.0), ("harbour", True, 1.0), ("still life", False, 5.0))
+    pictures = [
+        HeldOut(np.zeros((40, 50, 3), np.uint8), truth, kind, outdoors, number)
+        for number, (kind, outdoors, _) in enumerate(kinds)
+    ]
+    rows = group_rows(pictures, [score(factor * truth, truth, rng()) for _, _, factor in kinds])
+    reached = {row.group: (row.pictures, row.means["abs_rel"]) for row in rows}
+    assert reached["all"] == (2, 0)
+    assert reached["indoors"] == reached["attic"] == reached["harbour"] == reached["outdoors"] == (1, 0)
+    assert reached["still life"] == (1, pytest.approx(4.0))

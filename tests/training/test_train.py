@@ -64,6 +64,18 @@ def test_a_run_cut_after_any_step_goes_on_to_the_same_weights_bit_for_bit(option
     assert len(logged) == 8
 
 
+def test_muon_steps_the_blocks_matrices_and_adamw_all_the_rest(options: RunOptions) -> None:
+    adamw, muon = Trainer(options).optimisers
+    plain = Trainer(replace(options, muon_rate=0.0))
+    names = {id(weight): name for name, weight in plain.model.named_parameters()}
+    assert [type(optimiser).__name__ for optimiser in plain.optimisers] == ["AdamW"]
+    everything = {names[id(weight)] for weight in plain.model.parameters() if weight.requires_grad}
+    assert {names[id(weight)] for group in plain.optimisers[0].param_groups for weight in group["params"]} == everything
+    sizes = [sum(len(group["params"]) for group in optimiser.param_groups) for optimiser in (adamw, muon)]
+    assert sizes == [len(everything) - 4 * TINY.depth, 4 * TINY.depth]
+    assert all(weight.ndim == 2 for group in muon.param_groups for weight in group["params"])
+
+
 def test_a_crash_while_the_state_is_written_leaves_the_state_before(
     options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
