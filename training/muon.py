@@ -22,7 +22,7 @@ _ADAMW_RMS = 0.2
 def orthogonalised(matrices: Tensor, iterations: int = 5) -> Tensor:
     """Matrices (N, rows, columns), rows ≤ columns, with all singular values brought near 1; the vectors stay."""
     first, third, fifth = _COEFFICIENTS
-    x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    x: Tensor = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(iterations):
         square = x @ x.mT
         x = first * x + torch.baddbmm(third * square, square, square, alpha=fifth) @ x
