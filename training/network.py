@@ -6,6 +6,7 @@ train.py and evaluate.py build on it. The layers themselves are daemon/network/d
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,12 +71,18 @@ def positions(encoder: Encoder, rows: int, columns: int) -> Tensor:
     return torch.cat((encoder.pos_embed[:, :1], grid.flatten(2).transpose(1, 2)), dim=1)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights of layers, which decay, apart from norms, biases, scales, tokens and positions, which do not."""
+def parameter_groups(
+    model: nn.Module, weight_decay: float, without: Collection[nn.Parameter] = ()
+) -> list[dict[str, Any]]:
+    """Weights of layers, which decay, apart from norms, biases, scales, tokens and positions, which do not.
+
+    without: those that another optimiser has.
+    """
+    elsewhere = set(map(id, without))
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and id(parameter) not in elsewhere:
             (kept if parameter.ndim < 2 or name.endswith(("_token", "pos_embed")) else decayed).append(parameter)
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
 

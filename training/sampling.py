@@ -14,7 +14,6 @@ import numpy as np
 from depthwire.training.errors import TrainingError
 from depthwire.training.shards import SUFFIX, Shard, find_shards
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 Pick = tuple[str, int]
 """File name of a shard and the number of a picture in it."""
 
@@ -38,7 +37,7 @@ class Sampler:
     ) -> None:
         self.folder = folder
         self._weights = dict(weights or {})
-        self._frequencies: dict[str, Floats] = {}
+        self._frequencies: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
         self._seed = seed
         self._plan_pictures = plan_pictures
         self._shards: dict[str, Shard] = {}

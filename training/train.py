@@ -264,6 +264,11 @@ class Trainer:
                 f"the run in {self.options.out} has seed {state['seed']}, not {self.options.seed}; give --seed "
                 f"{state['seed']} to go on with it, or another --out for a new run"
             )
+        if len(state.get("optimisers", ())) != len(self.optimisers):
+            raise run_state.UnreadableState(
+                f"the run in {self.options.out} was made with other optimisers; give the --muon-rate that it began "
+                f"with, or another --out, and {run_state.LAST} of this one with --from to begin with its weights"
+            )
         self.step, self._spent_s, self.best = state["step"], state["elapsed_s"], state["best"]
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
@@ -274,9 +279,7 @@ class Trainer:
 
 def _optimisers(model: DepthAnythingV2, options: RunOptions) -> list[torch.optim.Optimizer]:
     matrices = block_matrices(model) if options.muon_rate else []
-    others = parameter_groups(model, options.weight_decay)
-    for group in others:
-        group["params"] = [weight for weight in group["params"] if not any(weight is matrix for matrix in matrices)]
+    others = parameter_groups(model, options.weight_decay, without=matrices)
     optimisers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, betas=(0.9, 0.99), fused=True)]
     if matrices:
         optimisers.append(Muon(matrices, options.learning_rate, options.weight_decay))

@@ -76,6 +76,12 @@ def test_muon_steps_the_blocks_matrices_and_adamw_all_the_rest(options: RunOptio
     assert all(weight.ndim == 2 for group in muon.param_groups for weight in group["params"])
 
 
+def test_a_run_does_not_go_on_with_other_optimisers_and_says_what_to_do(options: RunOptions) -> None:
+    Trainer(options).save([])
+    with pytest.raises(run_state.UnreadableState, match="--muon-rate"):
+        Trainer(replace(options, muon_rate=0.0))
+
+
 def test_a_crash_while_the_state_is_written_leaves_the_state_before(
     options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
