@@ -121,6 +121,7 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
+    from depthwire.training.dataset import RenderPlan, layouts_of
     from depthwire.training.losses import LossWeights
     from depthwire.training.schedule import Budget, parse_stages
     from depthwire.training.train import RunOptions, train
@@ -131,6 +132,9 @@ def run(
     chosen: dict[str, Any] = _given(others)
     if stages:
         chosen["stages"] = parse_stages(stages)
+    layouts = dict(_weight(text) for text in weights)
+    if layouts:
+        layouts_of(RenderPlan(data, 1, 0, weights=layouts))  # refuses a name that no layout has
     options = RunOptions(
         data=data,
         out=out,
@@ -138,7 +142,7 @@ def run(
         budget=Budget(steps, minutes),
         initial=None if from_scratch else initial or STARTER,
         loss=LossWeights(**_given(loss)),
-        layouts=dict(_weight(text) for text in weights),
+        layouts=layouts,
         **chosen,
     )
     if not train(options):

@@ -168,3 +168,10 @@ def test_the_command_line_says_what_is_missing(tmp_path: Path) -> None:
     outcome = CliRunner().invoke(main, ["run", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--steps", "1"])
     assert outcome.exit_code == 1
     assert "make some with depthwire-train render" in outcome.output
+
+
+def test_a_run_refuses_a_weight_for_an_unknown_layout_as_rendering_does(data: Path, tmp_path: Path) -> None:
+    flags = ["--data", str(data), "--out", str(tmp_path / "run"), "--steps", "1", "--weight", "yrad=0.5"]
+    outcome = CliRunner().invoke(main, ["run", *flags])
+    assert outcome.exit_code == 1
+    assert "no layout yrad; there are yard" in outcome.output
