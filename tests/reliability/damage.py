@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import cv2
 import numpy as np
 
+from depthwire.client import demo
+
 from tests.e2e.conftest import PHOTOS
-from tests.pictures import jpeg
+from tests.pictures import encode
 
 Damage = Callable[[bytearray, np.random.Generator], None]
 
 
 def photos() -> list[bytes]:
-    """Camera photos where there are any, else made pictures. Smallest first."""
+    """Camera photos where there are any, else the demo's scene in their sizes. Smallest first.
+
+    The scene has the detail of a photo; in the flat pictures of tests/pictures.py more damage stays unseen.
+    """
     files = [path.read_bytes() for path in sorted(PHOTOS.glob("*.jpg"))]
-    return sorted(files or [jpeg(640, 425, 1), jpeg(1280, 960, 2, 95), jpeg(2048, 1362, 3)], key=len)
+    return sorted(
+        files or [_demo_scene(640, 425, 90), _demo_scene(1280, 960, 95), _demo_scene(2048, 1362, 90)], key=len
+    )
+
+
+def _demo_scene(width: int, height: int, quality: int) -> bytes:
+    scene = cv2.imread(str(Path(demo.__file__).with_name("scene.jpg")))
+    assert scene is not None
+    resized = np.asarray(cv2.resize(scene, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return encode(resized, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def segments(data: bytes | bytearray) -> list[tuple[int, int]]:
