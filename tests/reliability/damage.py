@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from depthwire.client import demo
-
 from tests.e2e.conftest import PHOTOS
 from tests.pictures import encode
 
