@@ -195,8 +195,10 @@ def preview(path: Path, names: tuple[str, ...], held_out: bool, count: int, seed
     import numpy as np
 
     from depthwire.training.dataset import RenderPlan, layouts_of
+    from depthwire.training.materials import choose_pool
     from depthwire.training.preview import contact_sheet
 
+    choose_pool(held_out)
     layouts = layouts_of(RenderPlan(path, 1, seed, held_out, dict.fromkeys(names, 1.0)))
     chosen = names or tuple(layouts)
     scenes = [

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from depthwire.training import scenes
 from depthwire.training.errors import TrainingError
+from depthwire.training.materials import choose_pool
 from depthwire.training.scene import Scene, Viewpoint
 from depthwire.training.shards import SUFFIX, Sample, write_shard
 
@@ -46,7 +47,7 @@ _LANDSCAPE_ASPECT = 4 / 3
 
 
 class NoLayouts(TrainingError):
-    """Nothing to draw scenes from. The text says what there is."""
+    """Nothing to draw scenes from, or not clear what. The text says what there is."""
 
 
 class BrokenLayout(TrainingError):
@@ -78,11 +79,17 @@ class RenderPlan:
 
 
 def all_layouts(held_out: bool) -> dict[str, Layout]:
-    """Every layout of the modules in scenes/, by name: those to train on, or those kept apart."""
+    """Every layout of the modules in scenes/, by name: those to train on, or those kept apart.
+
+    Raises:
+        NoLayouts: two of them have one name.
+    """
     found: dict[str, Layout] = {}
     for module in sorted(pkgutil.iter_modules(scenes.__path__), key=lambda module: module.name):
         contents = importlib.import_module(f"{scenes.__name__}.{module.name}")
-        found.update(getattr(contents, "HELD_OUT" if held_out else "LAYOUTS", {}))
+        for name, layout in getattr(contents, "HELD_OUT" if held_out else "LAYOUTS", {}).items():
+            if found.setdefault(name, layout) is not layout:
+                raise NoLayouts(f"two layouts are called {name}; give the one in {contents.__name__} another name")
     return found
 
 
@@ -134,6 +141,7 @@ def render_shard(plan: RenderPlan, number: int) -> None:
     Raises:
         BrokenLayout: scene after scene of a layout raises or shows nothing.
     """
+    choose_pool(plan.held_out)
     rng = np.random.default_rng([plan.seed + (HELD_OUT_SEED if plan.held_out else 0), number])
     layouts = layouts_of(plan)
     wanted = plan.pictures_of(number)

@@ -1,7 +1,7 @@
 """A scene's materials as the tables and mip-mapped tiles that shading.py reads.
 
-The tiles come from one pool for each process: a material picks one, and gives its colours, size and turn to it.
-render.py calls `Palette.of` once for each scene.
+The tiles come from a pool, one for the scenes to train on and one for those held out: a material picks one, and gives
+its colours, size and turn to it. render.py calls `Palette.of` once for each scene.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ VARIANTS = 8
 
 _UPRIGHT = {Pattern.PHOTO, Pattern.BRICK, Pattern.TILES, Pattern.CHECKER, Pattern.PRINT, Pattern.STAINS}
 _BUMP = {Pattern.BRICK: 0.012, Pattern.PLANKS: 0.006, Pattern.NOISE: 0.008, Pattern.SPECKLE: 0.006}
+
+
+_is_held_out = False
 
 
 class Pool(NamedTuple):
@@ -73,17 +76,26 @@ class Palette(NamedTuple):
         )
 
 
+def choose_pool(held_out: bool) -> None:
+    """Which pool this process takes its tiles from, from now on; that of the scenes to train on at the beginning."""
+    global _is_held_out
+    _is_held_out = held_out
+
+
 def pool() -> Pool:
-    """The tiles of this process, the same in each."""
-    return _pool_and_photos()[0]
+    """The tiles of this process: the same in each that chose alike."""
+    return _pool_and_photos(_is_held_out)[0]
 
 
 @cache
-def _pool_and_photos() -> tuple[Pool, list[tuple[int, frozenset[str]]]]:
-    """The tiles, and which of them show photographed surfaces, with what each may stand for."""
-    rng = np.random.default_rng(20)
+def _pool_and_photos(held_out: bool) -> tuple[Pool, list[tuple[int, frozenset[str]]]]:
+    """The tiles, and which of them show photographed surfaces, with what each may stand for.
+
+    What is held out shows no tile that was trained on, and no photographed one at all: so it depends on no package.
+    """
+    rng = np.random.default_rng(21 if held_out else 20)
     tiles = [draw(rng) for draw in DRAW.values() for _ in range(VARIANTS)]
-    surfaces = photographed_surfaces()
+    surfaces = [] if held_out else photographed_surfaces()
     photos = [(len(tiles) + number, surface.tags) for number, surface in enumerate(surfaces)]
     tiles += [photographed(surface.picture) for surface in surfaces]
     texels = np.stack([_with_levels(tile) for tile in tiles])
@@ -104,7 +116,7 @@ def _with_levels(tile: Floats) -> NDArray[np.uint8]:
 
 def _pick(material: Material, rng: np.random.Generator) -> int:
     """A tile of the pool that suits a material: a photograph that shares a word with its tag, else any."""
-    _, photos = _pool_and_photos()
+    _, photos = _pool_and_photos(_is_held_out)
     if material.pattern is Pattern.PHOTO and photos:
         words = set(material.tag.lower().replace("_", " ").split())
         fitting = [tile for tile, tags in photos if tags & words] or [tile for tile, _ in photos]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
 
-from depthwire.training import dataset
+from depthwire.training import dataset, materials, scenes
 from depthwire.training.augment import Augmentation, make_batch
 from depthwire.training.sampling import NoPictures, Sampler
 from depthwire.training.shards import (
@@ -117,3 +119,33 @@ def test_a_batch_is_normalised_and_its_depth_goes_with_its_picture(data: Path) -
 def test_a_weight_for_an_unknown_layout_is_refused_with_the_known_ones(yards: None, tmp_path: Path) -> None:
     with pytest.raises(dataset.NoLayouts, match=r"no layout street; there are yard"):
         dataset.layouts_of(dataset.RenderPlan(tmp_path, 8, 0, weights={"street": 2.0}))
+
+
+def test_every_layout_can_be_drawn_by_its_name() -> None:
+    """A name of two layouts would leave one of them out."""
+    for held_out, constant in ((False, "LAYOUTS"), (True, "HELD_OUT")):
+        modules = [
+            importlib.import_module(f"{scenes.__name__}.{module.name}") for module in iter_modules(scenes.__path__)
+        ]
+        there = {layout for module in modules for layout in getattr(module, constant, {}).values()}
+        assert set(dataset.all_layouts(held_out).values()) == there
+
+
+def test_two_layouts_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    corridors = importlib.import_module(f"{scenes.__name__}.corridors")
+    monkeypatch.setitem(corridors.LAYOUTS, "arcade", corridors.corridor)
+    with pytest.raises(dataset.NoLayouts, match=r"two layouts are called arcade; give the one in .* another name"):
+        dataset.all_layouts(held_out=False)
+
+
+def test_held_out_scenes_show_no_tile_that_is_trained_on() -> None:
+    pools = []
+    try:
+        for held_out in (False, True):
+            materials.choose_pool(held_out)
+            pools.append({tile.tobytes() for tile in materials.pool().texels})
+    finally:
+        materials.choose_pool(held_out=False)
+    plain = {tile for tile in pools[1] if len(set(tile)) <= 4}  # of one colour: nothing to know again
+    assert not pools[0] & (pools[1] - plain)
+    assert len(pools[1] - plain) >= 80

@@ -195,7 +195,7 @@ def _about_stairs(stage: Stage, x: float, wide: float, foot: float, run: float, 
             )
 
 
-def arcade(rng: np.random.Generator) -> Scene:
+def loggia(rng: np.random.Generator) -> Scene:
     """A passage that is open on one side between pillars: light and shadow in stripes, the open air beyond."""
     stage = stage_of(rng, (2.2, 4.5), (9.0, 26.0), (2.6, 4.5))
     palette, clutter = stage.palette, stage.clutter
@@ -228,8 +228,8 @@ def arcade(rng: np.random.Generator) -> Scene:
     ceiling_lights(stage, 0.4)
     wall_things(stage, 4)
     people(stage, int(rng.integers(0, 4)))
-    return stage.finish("arcade", _along(stage), float(rng.uniform(0.35, 0.8)))
+    return stage.finish("loggia", _along(stage), float(rng.uniform(0.35, 0.8)))
 
 
-LAYOUTS: dict[str, Layout] = {"corridor": corridor, "staircase": staircase, "arcade": arcade}
+LAYOUTS: dict[str, Layout] = {"corridor": corridor, "staircase": staircase, "loggia": loggia}
 HELD_OUT: dict[str, Layout] = {}
