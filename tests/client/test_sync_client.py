@@ -197,6 +197,19 @@ def test_an_expired_request_fails_and_the_daemon_hears_of_it(daemon: FakeDaemon)
         assert daemon.cancels == [daemon.heard[0].request.id]
 
 
+@pytest.mark.parametrize("timeout", [1e9, 1e300])
+def test_a_timeout_of_years_is_a_timeout_like_others(daemon: FakeDaemon, timeout: float) -> None:
+    daemon.script = FakeDaemon.hold
+    with DepthClient(daemon.endpoint) as client:
+        future = client.submit("metric_depth", JPEG, timeout=timeout)
+        (heard,) = daemon.wait_for_requests(1)
+        assert heard.request.timeout_ms == 86_400_000
+        daemon.script = FakeDaemon.answer
+        daemon.answer(heard)
+        assert future.result(PATIENCE_S).min == 0
+        assert client.health()["status"] == "ok"
+
+
 def test_a_late_answer_disturbs_nobody(daemon: FakeDaemon) -> None:
     daemon.script = FakeDaemon.hold
     with DepthClient(daemon.endpoint) as client:
