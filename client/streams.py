@@ -93,7 +93,7 @@ class AsyncDepthStream(AsyncIterator[StreamItem[R]], Generic[R]):
                 raise StopAsyncIteration from None
             if item is not None:
                 return item
-            await news
+            await asyncio.wait([news])
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,7 +110,10 @@ class _News:
         self._next: asyncio.Future[None] | None = None
 
     def next(self) -> asyncio.Future[None]:
-        """Done as soon as there is news, or somebody who waited was cancelled: then look again."""
+        """Done as soon as there is news: then look again.
+
+        All share it, so wait for it with asyncio.wait: a task that awaits it itself cancels it for all when cancelled.
+        """
         if self._next is None or self._next.done():
             self._next = self._loop.create_future()
         return self._next

@@ -291,3 +291,23 @@ def test_a_task_that_waits_for_an_item_can_be_cancelled_and_asks_again(daemon: F
             assert (await anext(stream)).error is None
 
     asyncio.run(asyncio.wait_for(ask_twice(), PATIENCE_S))
+
+
+def test_cancelling_one_of_two_tasks_that_wait_leaves_the_other_waiting(daemon: FakeDaemon) -> None:
+    daemon.script = FakeDaemon.hold
+
+    async def ask_with_two_tasks() -> None:
+        async with (
+            AsyncDepthClient(daemon.endpoint) as client,
+            client.stream(numbered(1), "metric_depth", policy="all") as stream,
+        ):
+            heard = (await asyncio.to_thread(daemon.wait_for_requests, 1))[0]
+            given_up, patient = (asyncio.ensure_future(anext(stream)) for _ in range(2))
+            await asyncio.sleep(0)  # both wait
+            given_up.cancel()
+            await asyncio.wait([given_up])
+            assert given_up.cancelled()
+            daemon.answer(heard)
+            assert (await patient).index == 0
+
+    asyncio.run(asyncio.wait_for(ask_with_two_tasks(), PATIENCE_S))
