@@ -150,6 +150,9 @@ def test_what_the_source_raises_comes_behind_all_that_it_gave(collect: Collect, 
         ("metric_depth", {"meta": {}}, "meta"),
         ("metric_depth", {"max_depth": -1}, "max_depth"),
         ("metric_depth", {"no_such_option": 1}, "no_such_option"),
+        ("metric_depth", {"timeout_ms": 200}, "timeout_ms"),
+        ("metric_depth", {"image": JPEG}, "image"),
+        ("metric_depth", {"camera_intrinsics": CAMERA.to_wire()}, "camera_intrinsics"),
     ],
 )
 def test_what_every_frame_would_be_refused_with_is_raised_at_once(

@@ -334,6 +334,30 @@ def test_what_is_wrong_with_a_request_is_said_before_it_is_sent(daemon: FakeDaem
     assert [heard.request.op for heard in daemon.heard] == ["health"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("timeout_ms", 200, "give timeout, in seconds"),
+        ("timeout_ms", None, "give timeout, in seconds"),
+        ("id", 7, "the client's own"),
+        ("v", 1, "the client's own"),
+        ("camera_intrinsics", CAMERA.to_wire(), "give intrinsics"),
+        ("target", 3, "belongs to cancel"),
+    ],
+)
+def test_a_field_of_the_wire_that_is_no_option_is_refused_instead_of_ignored(
+    name: str, value: object, advice: str, daemon: FakeDaemon
+) -> None:
+    options: dict[str, Any] = {name: value}
+    with DepthClient(daemon.endpoint) as client:
+        with pytest.raises(InvalidRequestError, match=advice) as caught:
+            client.submit("metric_depth", JPEG, **options)
+        assert caught.value.field == name
+        with pytest.raises(InvalidRequestError, match=advice):
+            client.submit("health", **options)
+    assert daemon.heard == []
+
+
 def test_an_impossible_endpoint_is_refused_by_name() -> None:
     for endpoint in ("nonsense", "tcp://", "tcp://127.0.0.1:notaport"):
         with pytest.raises(InvalidRequestError, match="endpoint"):
