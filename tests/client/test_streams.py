@@ -314,3 +314,52 @@ def test_cancelling_one_of_two_tasks_that_wait_leaves_the_other_waiting(daemon: 
             assert (await patient).index == 0
 
     asyncio.run(asyncio.wait_for(ask_with_two_tasks(), PATIENCE_S))
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_an_async_source_that_cannot_be_read_is_refused_at_once(daemon: FakeDaemon) -> None:
+    class Unplugged:
+        def __aiter__(self) -> AsyncIterator[Any]:
+            raise OSError("the camera was unplugged")
+
+    class Mistaken:
+        async def __aiter__(self) -> Any:
+            return self
+
+    async def ask() -> None:
+        async with AsyncDepthClient(daemon.endpoint) as client:
+            with pytest.raises(OSError, match="unplugged"):
+                client.stream(Unplugged(), "metric_depth")
+            with pytest.raises(TypeError, match="coroutine"):
+                client.stream(mistaken, "metric_depth")
+
+    mistaken: Any = Mistaken()
+    asyncio.run(asyncio.wait_for(ask(), PATIENCE_S))
+
+
+def test_a_closed_client_reads_no_further_from_an_async_source(daemon: FakeDaemon) -> None:
+    daemon.script = FakeDaemon.hold
+    given: list[int] = []
+    closed = asyncio.Event()
+
+    async def source() -> AsyncIterator[Any]:
+        try:
+            while True:
+                given.append(len(given))
+                yield JPEG
+                await asyncio.sleep(0.001)
+        finally:
+            closed.set()
+
+    async def close_while_it_runs() -> None:
+        client = AsyncDepthClient(daemon.endpoint)
+        stream = client.stream(source(), "metric_depth", policy="latest")
+        await asyncio.to_thread(daemon.wait_for_requests, 1)
+        await client.close()
+        await asyncio.wait_for(closed.wait(), PATIENCE_S)
+        count = len(given)
+        with pytest.raises(ClientClosedError):
+            await anext(stream)
+        assert len(given) == count
+
+    asyncio.run(close_while_it_runs())
