@@ -41,6 +41,15 @@ DEFAULT_ENDPOINT: Final = "tcp://127.0.0.1:5555"
 MAX_STREAM_IN_FLIGHT: Final = 64
 """What a daemon takes of one client by default."""
 
+_NO_OPTIONS: Final = {
+    "timeout_ms": "give timeout, in seconds",
+    "camera_intrinsics": "give intrinsics",
+    "image": "the images are the frames",  # of a stream; elsewhere it is an argument of its own
+    "v": "it is the client's own",
+    "id": "it is the client's own",
+}
+"""Fields of a request that the client sets from its arguments: taken as options too, they would be lost in silence."""
+
 
 class UseDefault(enum.Enum):
     """The type of USE_DEFAULT, which stands for "the client's own timeout" where None means "no timeout"."""
@@ -135,6 +144,9 @@ class ClientBase:
             raise TypeError(f"intrinsics is {type(intrinsics).__name__}; it must be CameraIntrinsics")
         if op == "cancel":
             raise UnknownOpError("cancel is what a future's cancel() sends", field="op")
+        for name in fields:
+            if name in _NO_OPTIONS:
+                raise InvalidRequestError(f"{name} is no option: {_NO_OPTIONS[name]}", field=name)
         given = {"v": VERSION, "id": 0, "op": op}
         given |= {name: value for name, value in fields.items() if value is not None}
         if op in IMAGE_OPS:

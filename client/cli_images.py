@@ -94,13 +94,7 @@ def sources_of(arguments: Sequence[str]) -> list[Source]:
         if argument == "-" and "-" in labels:
             raise click.UsageError("standard input can be read only once: give - a single time")
         labels += _pictures_in(argument) if _is_folder(argument) else [argument]
-    taken: dict[str, int] = {}
-    sources = []
-    for label in labels:
-        name = _name_of(label)
-        taken[name] = number = taken.get(name, 0) + 1
-        sources.append(Source(label, name if number == 1 else f"{name}_{number}"))
-    return sources
+    return [Source(label, name) for label, name in zip(labels, _told_apart([*map(_name_of, labels)]), strict=True)]
 
 
 def process(
@@ -267,6 +261,18 @@ def _pictures_in(folder: str) -> list[str]:
     if not found:
         raise click.UsageError(f"no JPEG, PNG or WebP pictures in the folder {folder}")
     return [str(file) for file in found]
+
+
+def _told_apart(names: Sequence[str]) -> Iterator[str]:
+    """The names, with _2, _3, … behind those that were there before; never one that another image has by itself."""
+    own = set(names)
+    numbers: dict[str, int] = {}
+    for name in names:
+        number = numbers.get(name, 0) + 1
+        while number > 1 and f"{name}_{number}" in own:
+            number += 1
+        numbers[name] = number  # where the next one goes on, so that thousands of one name take no longer
+        yield name if number == 1 else f"{name}_{number}"
 
 
 def _name_of(label: str) -> str:

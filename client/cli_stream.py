@@ -132,7 +132,12 @@ def stream(
             raise click.UsageError("depth in a bag is metres: leave --relative out")
         sinks.append(lambda: Bag(cast(Path, output)))
     else:
-        sinks += _folder(output, cloud, formats_of(formats, relative), relative)
+        wanted = formats_of(formats, relative)
+        if formats is not None and cloud:
+            raise click.UsageError("--cloud writes PLY files instead of depth files: leave --format out")
+        if formats is not None and output is None:
+            raise click.UsageError("--format is of the files to write: name a folder with -o")
+        sinks += _folder(output, cloud, wanted, relative)
     if viewing:
         need_pillow()
         sinks.append(lambda: _viewer(port))

@@ -35,6 +35,8 @@ HEARTBEAT_TIMEOUT_MS = 60_000
 ZERO_COPY_BYTES = 256 * 1024
 """Below this, copying an image costs less than the helper thread that a zero-copy send wakes."""
 CLOSE_TIMEOUT_S = 5.0
+MAX_WAIT_S = 86_400.0
+"""The longest single wait. A poll takes its milliseconds as a C number, 32 bits wide on some platforms (24.8 days)."""
 REFUSED_RETRY_S = 1.0
 """How soon a daemon that refused the handshake is asked again: its operator may just have let this client in."""
 
@@ -181,7 +183,8 @@ class Connection:
     def _wait(self) -> None:
         """Sleep until something happens, and take it in."""
         due = min(self._core.next_deadline() or math.inf, self._connect_again_at)
-        timeout_ms = None if due == math.inf else max(0, math.ceil((due - self._core.clock()) * 1000))
+        remaining_s = min(due - self._core.clock(), MAX_WAIT_S)
+        timeout_ms = None if due == math.inf else max(0, math.ceil(remaining_s * 1000))
         ready = dict(self._poller.poll(timeout_ms))
         if self._monitor in ready:
             self._read_monitor()

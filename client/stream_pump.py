@@ -52,6 +52,12 @@ class StreamPump:
 
     # The source, from any one thread
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nobody wants another frame."""
+        with self._changed:
+            return self._closed or self._core.has_ended
+
     def has_room(self) -> bool:
         with self._changed:
             return self._core.has_room()
@@ -126,8 +132,8 @@ class StreamPump:
     def _wait_for_room(self) -> bool:
         """False once nobody wants another frame."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._core.has_ended or self._core.has_room())
-            return not self._closed and not self._core.has_ended
+            self._changed.wait_for(lambda: self.has_ended or self._core.has_room())
+            return not self.has_ended
 
     def _send_all(self) -> None:
         while (ticket := self._wait_for_frame()) is not None:

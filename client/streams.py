@@ -65,7 +65,7 @@ class AsyncDepthStream(AsyncIterator[StreamItem[R]], Generic[R]):
         self._news = _News(asyncio.get_running_loop())
         pump.on_news = self._news.tell
         if isinstance(frames, AsyncIterable):
-            reading = asyncio.ensure_future(_drain(pump, self._news, frames))
+            reading = asyncio.ensure_future(_drain(pump, self._news, aiter(frames)))
             self._finalizer = weakref.finalize(self, _close, pump, reading)
         else:
             self._finalizer = weakref.finalize(self, _close, pump, None)
@@ -93,7 +93,7 @@ class AsyncDepthStream(AsyncIterator[StreamItem[R]], Generic[R]):
                 raise StopAsyncIteration from None
             if item is not None:
                 return item
-            await news
+            await asyncio.wait([news])
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,7 +110,10 @@ class _News:
         self._next: asyncio.Future[None] | None = None
 
     def next(self) -> asyncio.Future[None]:
-        """Done as soon as there is news, or somebody who waited was cancelled: then look again."""
+        """Done as soon as there is news: then look again.
+
+        All share it, so wait for it with asyncio.wait: a task that awaits it itself cancels it for all when cancelled.
+        """
         if self._next is None or self._next.done():
             self._next = self._loop.create_future()
         return self._next
@@ -124,19 +127,13 @@ class _News:
             self._next.set_result(None)
 
 
-async def _drain(pump: StreamPump, news: _News, frames: AsyncIterable[FrameLike]) -> None:
+async def _drain(pump: StreamPump, news: _News, frames: AsyncIterator[FrameLike]) -> None:
     """Read an async source to its end, one frame at a time and only where there is room for it."""
     error: BaseException | None = None
-    iterator = aiter(frames)
     try:
-        while True:
-            while True:
-                change = news.next()
-                if pump.has_room():
-                    break
-                await asyncio.wait([change])
+        while await _room(pump, news):
             try:
-                frame = await anext(iterator)
+                frame = await anext(frames)
             except StopAsyncIteration:
                 break
             pump.offer(frame)
@@ -145,8 +142,19 @@ async def _drain(pump: StreamPump, news: _News, frames: AsyncIterable[FrameLike]
     finally:
         pump.end(error)
         with contextlib.suppress(Exception):
-            if isinstance(iterator, AsyncGenerator):
-                await iterator.aclose()
+            if isinstance(frames, AsyncGenerator):
+                await frames.aclose()
+
+
+async def _room(pump: StreamPump, news: _News) -> bool:
+    """Wait for room for another frame; False once nobody wants one."""
+    while True:
+        change = news.next()  # before the look, as in __anext__
+        if pump.has_ended:
+            return False
+        if pump.has_room():
+            return True
+        await asyncio.wait([change])
 
 
 def _close(pump: StreamPump, reading: asyncio.Future[None] | None) -> None:

@@ -51,9 +51,10 @@ class DepthFuture(concurrent.futures.Future[R], Generic[R]):
         return self.done() and isinstance(super().exception(), CancelledError)
 
     def result(self, timeout: float | None = None) -> R:
-        """The result, waiting up to `timeout` seconds for it (TimeoutError; the request goes on all the same).
+        """The result, waiting up to `timeout` seconds for it.
 
-        Raises the request's DepthwireError.
+        Raises the request's DepthwireError, and concurrent.futures.TimeoutError where it is not there in time, which is
+        the built-in TimeoutError from Python 3.11 on; the request goes on all the same.
         """
         self._refuse_deadlock()
         return super().result(timeout)

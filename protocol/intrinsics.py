@@ -126,7 +126,10 @@ class CameraIntrinsics:
         known = {"fx", "fy", "cx", "cy", "width", "height"}
         for name in value:
             if name not in known:
-                raise _invalid(str(name)[:40], "is not known; the fields are fx, fy, cx, cy, width and height")
+                raise _refused(
+                    f"camera_intrinsics.{str(name)[:40]}",
+                    "is not known; the fields are fx, fy, cx, cy, width and height",
+                )
         for name in ("fx", "fy", "cx", "cy"):
             if name not in value:
                 raise _invalid(name, "is missing")
@@ -183,5 +186,8 @@ def _matrix_of_yaml(value: Any, path: str | Path) -> list[list[float]]:
 
 
 def _invalid(name: str, problem: str) -> InvalidRequestError:
-    field = name if name in ("matrix", "camera_matrix") else f"camera_intrinsics.{name}"
+    return _refused(name if name in ("matrix", "camera_matrix") else f"camera_intrinsics.{name}", problem)
+
+
+def _refused(field: str, problem: str) -> InvalidRequestError:
     return InvalidRequestError(f"{repr(field)[1:-1]} {problem}", field=field)

@@ -68,8 +68,8 @@ class Frame:
 class BagConversion:
     """The conversion of one open bag, for use in a with statement.
 
-    Raises BagError where the output is there already, belongs to another run or has no image topic, CameraInfoError
-    where points are wanted and a camera gives none, OSError.
+    Raises BagError where the output is there already or belongs to another run, and where the bag has no image topic or
+    has the topics that would be written; CameraInfoError where points are wanted and a camera gives none; OSError.
     """
 
     def __init__(self, reader: AnyReader, plan: BagPlan) -> None:
@@ -80,6 +80,7 @@ class BagConversion:
         self._conversion = Conversion(MessageBuilder(self._types.store))
         self._images = BagImages(reader, plan.topics, plan.info)
         self.topics = self._images.topics
+        self._check_outputs()
         self._check_cameras()
         plan.part.mkdir(parents=True, exist_ok=True)
         self._journal = Journal(plan.part / "answers", self._identity())
@@ -161,6 +162,19 @@ class BagConversion:
         camera = self._plan.camera if self._plan.camera is not None else info
         topic = self.topics[connection.topic]
         return self._conversion.prepare(self._plan.wanted, message, camera, topic.is_rectified)
+
+    def _check_outputs(self) -> None:
+        """Find out before the first request what would end the run when all are answered: no bag has a topic twice."""
+        there = {connection.topic for connection in self._reader.connections}
+        wanted = {"depth": self._plan.wanted.depth, "points": self._plan.wanted.points, "camera_info": True}
+        for topic in self.topics.values():
+            for name in OUTPUTS:
+                if wanted[name] and topic.output(name) in there:
+                    raise BagError(
+                        f"{topic.output(name)} is in the bag already: convert the recording it was made of, or name "
+                        f"other topics with --topic",
+                        field="topic",
+                    )
 
     def _check_cameras(self) -> None:
         """Find out before the first request what every image of a topic would meet."""

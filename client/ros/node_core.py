@@ -28,6 +28,7 @@ REPORT_INTERVAL_S = 1.0
 
 _CONNECT_TIMEOUT_S = 1.0
 """An image that finds no daemon for so long has failed; the next one tries again."""
+_OF_A_MODEL = frozenset({"encoder", "dataset", "model_input_size", "max_depth"})
 _WARN_INTERVAL_S = 10.0
 _INFOS_KEPT = 32
 
@@ -37,9 +38,10 @@ class NodeSettings:
     """The node's parameters, by their names in ROS, with their defaults. An empty text means "not given".
 
     `profile` names a server of the profiles file, which `endpoint` then does not; `model` is as in
-    `vits_hypersim_518`; `timeout` is how many seconds an image is worth waiting for. `compressed` subscribes to the
-    image's compressed form; `rectified` says that the image is, where the topic's name does not; `rectify` rectifies
-    the pictures of distorted cameras.
+    `vits_hypersim_518`, and replaces a profile's together with its size and range; `timeout` is how many seconds an
+    image is worth waiting for, and any but the default goes before a profile's. `compressed` subscribes to the image's
+    compressed form; `rectified` says that the image is, where the topic's name does not; `rectify` rectifies the
+    pictures of distorted cameras.
     """
 
     endpoint: str = DEFAULT_ENDPOINT
@@ -61,7 +63,10 @@ class NodeSettings:
         arguments["connect_timeout"] = min(_CONNECT_TIMEOUT_S, self.timeout)
         if self.profile:
             arguments |= load_profile(self.profile)
-        if self.model:
+        if self.timeout != NodeSettings.timeout:  # the default may be there without that anybody gave it
+            arguments["timeout"] = self.timeout
+        if self.model:  # another model than the profile's: its size and range do not belong to this one
+            arguments = {name: value for name, value in arguments.items() if name not in _OF_A_MODEL}
             arguments |= split_model(self.model)
         keys = {"server_key": self.server_key, "client_key": self.client_key}
         arguments |= {name: key for name, key in keys.items() if key}

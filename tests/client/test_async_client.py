@@ -208,6 +208,8 @@ def test_what_is_wrong_with_a_request_is_said_at_once(daemon: FakeDaemon) -> Non
                 client.submit("metric_depth", JPEG, max_depth=-1)
             with pytest.raises(InvalidRequestError, match="image is missing"):
                 client.submit("metric_depth")  # type: ignore[call-overload]
+            with pytest.raises(InvalidRequestError, match="timeout_ms is no option: give timeout, in seconds"):
+                client.submit("metric_depth", JPEG, timeout_ms=200)
 
     run(test())
 

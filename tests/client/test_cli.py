@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,25 @@ def test_a_folder_is_its_pictures_in_order_without_what_depthwire_wrote(daemon: 
 def test_names_that_repeat_get_a_number() -> None:
     sources = cli_images.sources_of(["a/x.jpg", "b/x.png", "https://h.example/p/x.jpg?size=2", "https://h.example/"])
     assert [source.name for source in sources] == ["x", "x_2", "x_3", "h.example"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["a/img.jpg", "a/img.png", "a/img_2.jpg"], ["img", "img_3", "img_2"]),
+        (["a/img_2.jpg", "a/img.jpg", "a/img.png"], ["img_2", "img", "img_3"]),
+        (["a/img.jpg", "b/img.jpg", "a/img_2.jpg", "b/img_2.jpg"], ["img", "img_3", "img_2", "img_2_2"]),
+    ],
+)
+def test_a_number_makes_no_name_that_another_image_has(arguments: list[str], names: list[str]) -> None:
+    assert [source.name for source in cli_images.sources_of(arguments)] == names
+
+
+def test_thousands_of_images_of_one_name_are_named_without_delay() -> None:
+    begun = time.monotonic()
+    names = {source.name for source in cli_images.sources_of([f"{folder}/frame.jpg" for folder in range(20_000)])}
+    assert len(names) == 20_000
+    assert time.monotonic() - begun < 5
 
 
 def test_many_requests_are_in_flight_but_no_more_than_asked(daemon: FakeDaemon, tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def test_a_camera_that_breaks_off_is_an_error_behind_what_it_gave(video: Path) -
         (["stream", ".", "--fov", "60", "--intrinsics", __file__], "not both"),
         (["stream", ".", "--view", "--relative"], "no cloud"),
         (["stream", ".", "--format", "jpg", "-o", "x"], "png16"),
+        (["stream", ".", "--format", "npy", "-o", "x", "--cloud"], "leave --format out"),
+        (["stream", ".", "--format", "npy"], "name a folder"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_wrong(arguments: list[str], says: str, daemon: FakeDaemon) -> None:

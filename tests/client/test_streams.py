@@ -150,6 +150,9 @@ def test_what_the_source_raises_comes_behind_all_that_it_gave(collect: Collect, 
         ("metric_depth", {"meta": {}}, "meta"),
         ("metric_depth", {"max_depth": -1}, "max_depth"),
         ("metric_depth", {"no_such_option": 1}, "no_such_option"),
+        ("metric_depth", {"timeout_ms": 200}, "timeout_ms"),
+        ("metric_depth", {"image": JPEG}, "image"),
+        ("metric_depth", {"camera_intrinsics": CAMERA.to_wire()}, "camera_intrinsics"),
     ],
 )
 def test_what_every_frame_would_be_refused_with_is_raised_at_once(
@@ -291,3 +294,72 @@ def test_a_task_that_waits_for_an_item_can_be_cancelled_and_asks_again(daemon: F
             assert (await anext(stream)).error is None
 
     asyncio.run(asyncio.wait_for(ask_twice(), PATIENCE_S))
+
+
+def test_cancelling_one_of_two_tasks_that_wait_leaves_the_other_waiting(daemon: FakeDaemon) -> None:
+    daemon.script = FakeDaemon.hold
+
+    async def ask_with_two_tasks() -> None:
+        async with (
+            AsyncDepthClient(daemon.endpoint) as client,
+            client.stream(numbered(1), "metric_depth", policy="all") as stream,
+        ):
+            heard = (await asyncio.to_thread(daemon.wait_for_requests, 1))[0]
+            given_up, patient = (asyncio.ensure_future(anext(stream)) for _ in range(2))
+            await asyncio.sleep(0)  # both wait
+            given_up.cancel()
+            await asyncio.wait([given_up])
+            assert given_up.cancelled()
+            daemon.answer(heard)
+            assert (await patient).index == 0
+
+    asyncio.run(asyncio.wait_for(ask_with_two_tasks(), PATIENCE_S))
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_an_async_source_that_cannot_be_read_is_refused_at_once(daemon: FakeDaemon) -> None:
+    class Unplugged:
+        def __aiter__(self) -> AsyncIterator[Any]:
+            raise OSError("the camera was unplugged")
+
+    class Mistaken:
+        async def __aiter__(self) -> Any:
+            return self
+
+    async def ask() -> None:
+        async with AsyncDepthClient(daemon.endpoint) as client:
+            with pytest.raises(OSError, match="unplugged"):
+                client.stream(Unplugged(), "metric_depth")
+            with pytest.raises(TypeError, match="coroutine"):
+                client.stream(mistaken, "metric_depth")
+
+    mistaken: Any = Mistaken()
+    asyncio.run(asyncio.wait_for(ask(), PATIENCE_S))
+
+
+def test_a_closed_client_reads_no_further_from_an_async_source(daemon: FakeDaemon) -> None:
+    daemon.script = FakeDaemon.hold
+    given: list[int] = []
+    closed = asyncio.Event()
+
+    async def source() -> AsyncIterator[Any]:
+        try:
+            while True:
+                given.append(len(given))
+                yield JPEG
+                await asyncio.sleep(0.001)
+        finally:
+            closed.set()
+
+    async def close_while_it_runs() -> None:
+        client = AsyncDepthClient(daemon.endpoint)
+        stream = client.stream(source(), "metric_depth", policy="latest")
+        await asyncio.to_thread(daemon.wait_for_requests, 1)
+        await client.close()
+        await asyncio.wait_for(closed.wait(), PATIENCE_S)
+        count = len(given)
+        with pytest.raises(ClientClosedError):
+            await anext(stream)
+        assert len(given) == count
+
+    asyncio.run(close_while_it_runs())

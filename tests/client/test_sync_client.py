@@ -197,6 +197,19 @@ def test_an_expired_request_fails_and_the_daemon_hears_of_it(daemon: FakeDaemon)
         assert daemon.cancels == [daemon.heard[0].request.id]
 
 
+@pytest.mark.parametrize("timeout", [1e9, 1e300])
+def test_a_timeout_of_years_is_a_timeout_like_others(daemon: FakeDaemon, timeout: float) -> None:
+    daemon.script = FakeDaemon.hold
+    with DepthClient(daemon.endpoint) as client:
+        future = client.submit("metric_depth", JPEG, timeout=timeout)
+        (heard,) = daemon.wait_for_requests(1)
+        assert heard.request.timeout_ms == 86_400_000
+        daemon.script = FakeDaemon.answer
+        daemon.answer(heard)
+        assert future.result(PATIENCE_S).min == 0
+        assert client.health()["status"] == "ok"
+
+
 def test_a_late_answer_disturbs_nobody(daemon: FakeDaemon) -> None:
     daemon.script = FakeDaemon.hold
     with DepthClient(daemon.endpoint) as client:
@@ -319,6 +332,30 @@ def test_what_is_wrong_with_a_request_is_said_before_it_is_sent(daemon: FakeDaem
             client.metric_depth("there-is-no-such-picture.jpg")
         client.health()
     assert [heard.request.op for heard in daemon.heard] == ["health"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("timeout_ms", 200, "give timeout, in seconds"),
+        ("timeout_ms", None, "give timeout, in seconds"),
+        ("id", 7, "the client's own"),
+        ("v", 1, "the client's own"),
+        ("camera_intrinsics", CAMERA.to_wire(), "give intrinsics"),
+        ("target", 3, "belongs to cancel"),
+    ],
+)
+def test_a_field_of_the_wire_that_is_no_option_is_refused_instead_of_ignored(
+    name: str, value: object, advice: str, daemon: FakeDaemon
+) -> None:
+    options: dict[str, Any] = {name: value}
+    with DepthClient(daemon.endpoint) as client:
+        with pytest.raises(InvalidRequestError, match=advice) as caught:
+            client.submit("metric_depth", JPEG, **options)
+        assert caught.value.field == name
+        with pytest.raises(InvalidRequestError, match=advice):
+            client.submit("health", **options)
+    assert daemon.heard == []
 
 
 def test_an_impossible_endpoint_is_refused_by_name() -> None:

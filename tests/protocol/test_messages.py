@@ -167,7 +167,10 @@ MALFORMED: list[tuple[str, str, Any, str]] = [
         for value in [0, -1, 640.0, "640", True, 1_000_001, NAN, None]
     ],
     ("metric_depth", "camera_intrinsics", {"fx": 1.0}, "camera_intrinsics.fy"),
-    ("pc", "camera_intrinsics", {**CAMERA.to_wire(), "k1": 0.1}, "camera_intrinsics.k1"),
+    *[
+        ("pc", "camera_intrinsics", {**CAMERA.to_wire(), name: 0.1}, f"camera_intrinsics.{name}")
+        for name in ("k1", "matrix", "camera_matrix")
+    ],
 ]
 
 

@@ -45,6 +45,17 @@ def bag(starter: Daemon) -> Run:
 
 
 @pytest.fixture
+def no_daemon(tmp_path: Path) -> Run:
+    """The same where nobody listens."""
+
+    def run(*arguments: object) -> Result:
+        words = ["--endpoint", f"ipc://{tmp_path}/nobody", "--timeout", "0.5", "bag", *map(str, arguments), *SMALL]
+        return CliRunner().invoke(cli.main, words)
+
+    return run
+
+
+@pytest.fixture
 def null_daemon(tmp_path: Path) -> Iterator[Daemon]:
     """A daemon of its own, to be killed and started again: a constant plane at the speed of light."""
     daemon = Daemon(free_endpoint(), ["--engine", "null", "--model", "vitt_starter"], tmp_path / "daemon.log")

@@ -16,11 +16,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
-from depthwire.client import DepthClient, cli, ros
+from depthwire.client import DepthClient, ros
 from depthwire.client.cli_session import Exit
 from tests.e2e.conftest import Daemon
 from tests.ros.conftest import SMALL, Run
@@ -213,20 +212,9 @@ def test_a_killed_run_goes_on_where_it_was_and_asks_for_no_picture_twice(
     assert "is there already" in bag(source, "-o", output).stderr
 
 
-def test_a_run_that_finds_no_daemon_is_done_by_the_next_one(bag: Run, tmp_path: Path) -> None:
+def test_a_run_that_finds_no_daemon_is_done_by_the_next_one(bag: Run, no_daemon: Run, tmp_path: Path) -> None:
     source, output = long_drive(tmp_path, 2), tmp_path / "out"
-    words = [
-        "--endpoint",
-        f"ipc://{tmp_path}/nobody",
-        "--timeout",
-        "0.5",
-        "bag",
-        str(source),
-        "-o",
-        str(output),
-        *SMALL,
-    ]
-    result = CliRunner().invoke(cli.main, words)
+    result = no_daemon(source, "-o", output)
     assert result.exit_code == Exit.NO_DAEMON
     assert "run the same command again" in result.stderr
     assert bag(source, "-o", output).exit_code == Exit.DONE
@@ -328,6 +316,28 @@ def test_a_topic_that_cannot_be_is_named_before_anything_is_written(
     assert result.exit_code in (Exit.FAILED, Exit.USAGE)
     assert text in result.stderr
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bag_that_has_its_outputs_already_is_refused_before_the_first_request(
+    kind: str, no_daemon: Run, tmp_path: Path
+) -> None:
+    kit = ROS1 if kind == "ros1" else ROS2
+    recording = Recording(kit)
+    recording.add("/front/camera_info", START, kit.camera_info(WIDTH, HEIGHT, START))
+    recording.add(FRONT, START, kit.compressed(jpeg(0), START))
+    depth = kit.raw(np.zeros((4, 4), "<f4"), "32FC1", START)
+    recording.add("/front/image_raw/depthwire/depth", START, depth)
+    source = recording.write(tmp_path / ("converted.bag" if kind == "ros1" else "converted"), kind)
+
+    result = no_daemon(source, "-o", tmp_path / "out")
+    assert result.exit_code == Exit.FAILED
+    assert result.stderr.count("\n") == 1
+    assert "/front/image_raw/depthwire/depth is in the bag already" in result.stderr
+    assert not list(tmp_path.glob("out*"))
+
+    result = no_daemon(source, "-o", tmp_path / "out", "--no-depth")  # the cloud is not there yet
+    assert result.exit_code == Exit.NO_DAEMON
 
 
 def test_a_file_that_is_no_bag_is_named(bag: Run, tmp_path: Path) -> None:
