@@ -144,7 +144,16 @@ def speed_cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-SPEED_HEADS = ("model", "engine", "input", "batch", "batch ms, median (min…max)", "images/s", "around ms", "RSS MB")
+SPEED_HEADS = (
+    "model",
+    "engine",
+    "input",
+    "batch",
+    "batch ms, median (min…max)",
+    "images/s",
+    "around ms",
+    "RSS so far MB",
+)
 ACCURACY_HEADS = ("model", "engine", "mean", "p99", "max", "fit as default (mean ≤ 0.5 %)")
 
 
