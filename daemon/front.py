@@ -16,6 +16,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import zmq
 
@@ -294,8 +295,7 @@ class Front:
             request = parse_request([frame.buffer for frame in body])
         except RequestRefused as refusal:
             request_log.debug("%r %s refused: %s", refusal.op, refusal.id, refusal.error)
-            self._outbox.send(envelope, [error_header(refusal.id, refusal.op, refusal.error)])
-            self.metrics.answered(refusal.op, NO_MODEL, refusal.error.code, client)
+            self._answer_error(client, envelope, refusal.id, refusal.op, refusal.error)
             return
         self._presence.note(client, body[0])
         try:
@@ -304,13 +304,11 @@ class Front:
             self._serve(request, client, envelope, arrived)
         except DepthwireError as error:
             request_log.debug("%s: %s %d refused: %s", self._name_of(client), request.op, request.id, error)
-            self._outbox.send(envelope, [error_header(request.id, request.op, error, request.meta)])
-            self.metrics.answered(request.op, NO_MODEL, error.code, client)
+            self._answer_error(client, envelope, request.id, request.op, error, request.meta)
         except Exception:  # one request must never be the end of all others
             log.exception("%s %d could not be served", request.op, request.id)
             failure = InternalError("the daemon failed on this request; its log says why")
-            self._outbox.send(envelope, [error_header(request.id, request.op, failure, request.meta)])
-            self.metrics.answered(request.op, NO_MODEL, failure.code, client)
+            self._answer_error(client, envelope, request.id, request.op, failure, request.meta)
 
     def _identify(self, client: Client, frame: zmq.Frame) -> None:
         """Note whose key a request came with. Raises InvalidRequestError if it is not on the list any more."""
@@ -358,6 +356,19 @@ class Front:
             self._refuse(superseded, SupersededError("a newer request of the same stream took its place"))
 
     # ---- answers ----------------------------------------------------------------------------------------------
+
+    def _answer_error(
+        self,
+        client: Client,
+        envelope: list[bytes],
+        request_id: int | None,
+        op: str | None,
+        error: DepthwireError,
+        meta: dict[Any, Any] | None = None,
+    ) -> None:
+        """Answer a message that never became a pending request."""
+        self._outbox.send(envelope, [error_header(request_id, op, error, meta)])
+        self.metrics.answered(op, NO_MODEL, error.code, client)
 
     def _deliver(self, pending: Pending, done: jobs.Done) -> None:
         total_ms = 1e3 * (self.clock() - pending.arrived)
