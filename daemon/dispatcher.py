@@ -229,8 +229,8 @@ class Dispatcher:
     def _on_load_failed(self, link: WorkerLink, checkpoint: Checkpoint, code: str, text: str) -> None:
         link.residency.set(checkpoint, State.FAILED, 0, self._clock())
         self._metrics.note(self._metrics.load_failures, checkpoint.name)
-        if any(other.residency.get(checkpoint) is not None and other is not link for other in self.supervisor.ready):
-            return  # another worker may still manage
+        if any(_may_manage(other, checkpoint) for other in self.supervisor.ready):
+            return
         for pending in self._scheduler.waiting_for(checkpoint):
             self._refuse(pending, ERROR_CLASSES.get(code, InternalError)(text))
 
@@ -393,6 +393,12 @@ class Dispatcher:
         link.staged += 1
         link.residency.begin(pending.bucket, pending.model, now)
         return link.send(_job(pending))
+
+
+def _may_manage(link: WorkerLink, checkpoint: Checkpoint) -> bool:
+    """Whether a worker has a checkpoint, or is at loading it: one that has failed is no hope for who waits."""
+    resident = link.residency.get(checkpoint)
+    return resident is not None and resident.state is not State.FAILED
 
 
 def _bucket(encoder: str, dataset: str, height: int, width: int) -> Bucket:

@@ -1,0 +1,209 @@
+"""What becomes of requests where one of several workers fails, refuses to start or dies: a real front, turned by hand.
+
+The workers are played by the test, at the other end of the supervisor's own socket pairs, and time is a number.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import pytest
+import zmq
+
+from depthwire.daemon import front as front_module
+from depthwire.daemon import jobs
+from depthwire.daemon.config import Config
+from depthwire.daemon.front import Front
+from depthwire.protocol import DepthwireError, Reply, Request, parse_reply
+
+IMAGE = bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes())
+MODEL_BYTES = 50 * 2**20
+LIMIT_S = 20.0
+"""Only a broken front needs so long."""
+
+Heard = TypeVar("Heard", bound=tuple[Any, ...])
+
+
+class Puppet:
+    """In place of a worker's process: it does what the test says, and keeps what it hears. It answers pings itself."""
+
+    pids = itertools.count(100_000)
+
+    def __init__(self, _: Sequence[str], *, pass_fds: tuple[int, int, int], **__: Any) -> None:
+        self.channel, self.starts = (socket.socket(fileno=os.dup(descriptor)) for descriptor in pass_fds[:2])
+        self.channel.setblocking(False)
+        self.pid = next(self.pids)
+        self.status: int | None = None
+        self.heard: list[jobs.Message] = []
+
+    def say(self, message: jobs.Message) -> None:
+        self.channel.send(jobs.pack(message))
+
+    def get_ready(self) -> None:
+        """Come up, with memory for two models of `MODEL_BYTES`."""
+        self.say(jobs.Hello(self.pid, "puppet", "cpu", "float32", 4, 0, 2 * MODEL_BYTES))
+
+    def load(self, job: jobs.Load) -> None:
+        self.say(jobs.Loaded(*job, MODEL_BYTES))
+
+    def start(self, *work: jobs.Stage) -> None:
+        self.starts.send(jobs.pack(jobs.Started([job.ticket for job in work])))
+
+    def answer(self, job: jobs.Stage) -> None:
+        self.start(job)
+        self.say(jobs.Done(job.ticket, 0.5, 1.0, 1.0, 1.0, 1.0, 1))
+
+    def exit(self, status: int) -> None:
+        self.status = status
+        self.channel.close()
+        self.starts.close()
+
+    def hear(self) -> None:
+        while self.status is None:
+            try:
+                datagram = self.channel.recv(jobs.MAX_MESSAGE_BYTES)
+            except BlockingIOError:
+                return
+            if not datagram:
+                return
+            message = jobs.unpack_numbered(datagram)[1]
+            if isinstance(message, jobs.Ping):
+                self.say(jobs.Pong(message.number))
+            else:
+                self.heard.append(message)
+
+    # ---- what the supervisor asks of a process ----------------------------------------------------------------
+
+    def poll(self) -> int | None:
+        return self.status
+
+    def wait(self, timeout: float) -> int:
+        if self.status is None:
+            raise subprocess.TimeoutExpired("puppet", timeout)
+        return self.status
+
+    def kill(self) -> None:
+        if self.status is None:
+            self.exit(-9)
+
+
+class House:
+    """A front whose workers are puppets, and one client of it."""
+
+    def __init__(self, workers: int, **settings: Any) -> None:
+        self.now = 1000.0
+        config = Config(engine="null", device=",".join(["cpu"] * workers), bind=["tcp://127.0.0.1:*"], **settings)
+        self.front = Front(config, clock=lambda: self.now)
+        self.context = zmq.Context()
+        self.client = self.context.socket(zmq.DEALER)
+        self.client.connect(self.front.endpoints[0])
+        self.turn()
+
+    def puppet(self, slot: int = 0) -> Any:
+        link = self.front.supervisor.links[slot]
+        assert link is not None
+        return link._process
+
+    def turn(self) -> None:
+        """Two turns: the first hears what there is, the second does what only a later turn may."""
+        for _ in range(2):
+            self.front._turn()
+            for link in self.front.supervisor.links:
+                if link is not None:
+                    self.puppet(link.slot).hear()
+
+    def pass_time(self, seconds: float) -> None:
+        """Turn as often as the supervisor must, so that nobody seems silent."""
+        ends_at = self.now + seconds
+        while self.now < ends_at:
+            self.now = min(ends_at, self.now + 0.5)
+            self.turn()
+
+    def hears(self, kind: type[Heard], slot: int = 0) -> Heard:
+        """Turn until a worker is told something of this kind, and take it off its list."""
+        gives_up = time.monotonic() + LIMIT_S
+        while True:
+            puppet = self.puppet(slot)
+            for message in puppet.heard:
+                if isinstance(message, kind):
+                    puppet.heard.remove(message)
+                    return message
+            assert time.monotonic() < gives_up, f"worker {slot} hears no {kind.__name__} but {puppet.heard}"
+            self.turn()
+
+    def get_ready(self, slot: int = 0) -> None:
+        """Have a worker come up, load the model that answers by default, and run its probe."""
+        self.puppet(slot).get_ready()
+        self.puppet(slot).load(self.hears(jobs.Load, slot))
+        self.puppet(slot).answer(self.hears(jobs.Stage, slot))
+        self.turn()
+
+    def ask(self, request_id: int, encoder: str | None = None, dataset: str | None = None) -> None:
+        request = Request(request_id, "rel_depth", IMAGE, encoder=encoder, dataset=dataset)
+        self.client.send_multipart(request.to_frames())
+
+    def reply(self) -> Reply:
+        gives_up = time.monotonic() + LIMIT_S
+        while not self.client.poll(0):
+            assert time.monotonic() < gives_up, "no answer"
+            self.turn()
+        return parse_reply(self.client.recv_multipart())
+
+    def error(self) -> DepthwireError:
+        error = self.reply().error
+        assert error is not None
+        return error
+
+    def hears_nothing(self) -> bool:
+        """Whether the client is still without an answer after a few turns."""
+        for _ in range(5):
+            self.turn()
+        return not self.client.poll(0)
+
+    def close(self) -> None:
+        for link in self.front.supervisor.links:
+            if link is not None:
+                self.puppet(link.slot).exit(0)
+        self.client.close(0)
+        self.front._close()
+        self.context.term()
+
+
+@pytest.fixture(autouse=True)
+def puppets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Puppet)
+    monkeypatch.setattr(front_module, "_TICK_S", 0.01)
+
+
+@pytest.fixture
+def alone() -> Iterator[House]:
+    house = House(workers=1)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[House]:
+    house = House(workers=2)
+    yield house
+    house.close()
+
+
+def test_a_request_whose_model_no_worker_can_load_is_answered_when_the_last_of_them_has_failed(pair: House) -> None:
+    for slot in range(2):
+        pair.get_ready(slot)
+    pair.ask(1, "vits", "hypersim")
+    for slot in range(2):
+        assert pair.hears(jobs.Load, slot) == ("vits", "hypersim")
+    pair.puppet(0).say(jobs.LoadFailed("vits", "hypersim", "MODEL_NOT_FOUND", "it is not on disk"))
+    assert pair.hears_nothing()  # the other may still manage
+    pair.puppet(1).say(jobs.LoadFailed("vits", "hypersim", "MODEL_NOT_FOUND", "it is not on disk"))
+    assert pair.error().code == "MODEL_NOT_FOUND"
