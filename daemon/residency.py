@@ -115,8 +115,13 @@ class Residency:
         return _is_missing(resident.shapes.get(bucket.size), now)
 
     def slices_are_over(self, now: float) -> bool:
-        """Whether every loaded checkpoint has had its time slice."""
-        return all(now - resident.since >= TIME_SLICE_S for resident in self if resident.state is State.READY)
+        """Whether every loaded checkpoint has had its time slice, and none is loading.
+
+        What loads is not unloaded for another one: were the others to make way meanwhile, nothing at all would run.
+        """
+        states = {resident.state for resident in self}
+        over = all(now - resident.since >= TIME_SLICE_S for resident in self if resident.state is State.READY)
+        return over and State.LOADING not in states
 
     def make_room(
         self, checkpoint: Checkpoint, incoming_bytes: int, now: float, wanted: Collection[str] = ()

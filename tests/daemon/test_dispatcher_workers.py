@@ -25,7 +25,8 @@ from depthwire.daemon.front import Front
 from depthwire.protocol import DepthwireError, Reply, Request, parse_reply
 
 IMAGE = bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes())
-MODEL_BYTES = 50 * 2**20
+MODEL_BYTES, MEMORY_BYTES = 10_000_000, 150_000_000
+"""One file of 99 MB is let in beside what is loaded, and no second one while that loads."""
 LIMIT_S = 20.0
 """Only a broken front needs so long."""
 
@@ -48,8 +49,7 @@ class Puppet:
         self.channel.send(jobs.pack(message))
 
     def get_ready(self) -> None:
-        """Come up, with memory for two models of `MODEL_BYTES`."""
-        self.say(jobs.Hello(self.pid, "puppet", "cpu", "float32", 4, 0, 2 * MODEL_BYTES))
+        self.say(jobs.Hello(self.pid, "puppet", "cpu", "float32", 4, 0, MEMORY_BYTES))
 
     def load(self, job: jobs.Load) -> None:
         self.say(jobs.Loaded(*job, MODEL_BYTES))
@@ -207,3 +207,15 @@ def test_a_request_whose_model_no_worker_can_load_is_answered_when_the_last_of_t
     assert pair.hears_nothing()  # the other may still manage
     pair.puppet(1).say(jobs.LoadFailed("vits", "hypersim", "MODEL_NOT_FOUND", "it is not on disk"))
     assert pair.error().code == "MODEL_NOT_FOUND"
+
+
+def test_a_model_that_is_ready_is_served_while_one_is_loading_and_a_third_waits_for_room(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1, "vits", "hypersim")
+    assert alone.hears(jobs.Load) == ("vits", "hypersim")
+    alone.ask(2, "vits", "vkitti")
+    alone.pass_time(5.0)
+    alone.ask(3)
+    alone.puppet().answer(alone.hears(jobs.Stage))
+    assert alone.reply().id == 3
+    assert not any(isinstance(message, jobs.Load) for message in alone.puppet().heard)
