@@ -242,7 +242,7 @@ class Dispatcher:
 
     def _on_death(self, link: WorkerLink, problem: str) -> None:
         """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up."""
-        if link.refuses_to_start:
+        if self.supervisor.is_hopeless:
             self.failure = "the worker cannot start with these settings; the lines above say why"
         suspects = link.running & link.in_flight.keys() or set(link.in_flight)
         for ticket, pending in sorted(link.in_flight.items(), reverse=True):

@@ -168,13 +168,14 @@ class House:
             self.turn()
         return not self.client.poll(0)
 
-    def close(self) -> None:
+    def close(self) -> int:
+        """The daemon's exit code."""
         for link in self.front.supervisor.links:
             if link is not None:
                 self.puppet(link.slot).exit(0)
         self.client.close(0)
-        self.front._close()
         self.context.term()
+        return self.front._close()
 
 
 @pytest.fixture(autouse=True)
@@ -219,3 +220,53 @@ def test_a_model_that_is_ready_is_served_while_one_is_loading_and_a_third_waits_
     alone.puppet().answer(alone.hears(jobs.Stage))
     assert alone.reply().id == 3
     assert not any(isinstance(message, jobs.Load) for message in alone.puppet().heard)
+
+
+def test_a_worker_that_refuses_to_start_beside_others_is_tried_again_and_the_daemon_goes_on(pair: House) -> None:
+    pair.get_ready(0)
+    for restarts in range(1, 4):
+        pair.puppet(1).exit(os.EX_CONFIG)
+        pair.pass_time(6.0)  # more than the longest pause
+        assert pair.front.supervisor.restarts == [0, restarts]
+        assert pair.front._dispatcher.failure is None
+    assert pair.front.readiness().status == "degraded"
+    pair.ask(1)
+    pair.puppet(0).answer(pair.hears(jobs.Stage, 0))
+    assert pair.reply().error is None
+
+
+def test_a_worker_that_came_up_once_and_then_refuses_does_not_end_the_daemon(alone: House) -> None:
+    """As when the driver has lost its GPU for a while: a daemon that is gone would not come back with it."""
+    alone.get_ready()
+    alone.puppet().exit(-11)
+    alone.pass_time(6.0)
+    alone.puppet().exit(os.EX_CONFIG)
+    alone.pass_time(6.0)
+    assert alone.front._dispatcher.failure is None
+    alone.get_ready()
+    assert alone.front.readiness().ready
+
+
+def test_the_daemon_ends_with_78_when_every_worker_has_refused_and_none_ever_came_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pair = House(workers=2)
+    pair.puppet(0).exit(os.EX_CONFIG)
+    pair.turn()
+    assert pair.front._dispatcher.failure is None
+    assert "a new one starts" in caplog.text
+    caplog.clear()
+    pair.puppet(1).exit(os.EX_CONFIG)
+    pair.turn()
+    assert pair.front._dispatcher.failure is not None
+    assert "a new one starts" not in caplog.text
+    assert pair.close() == os.EX_CONFIG
+
+
+def test_a_worker_that_ended_otherwise_since_it_refused_may_still_come_up(pair: House) -> None:
+    pair.puppet(0).exit(os.EX_CONFIG)
+    pair.pass_time(6.0)
+    pair.puppet(0).exit(os.EX_TEMPFAIL)
+    pair.puppet(1).exit(os.EX_CONFIG)
+    pair.turn()
+    assert pair.front._dispatcher.failure is None
