@@ -68,6 +68,8 @@ class Dispatcher:
         keys = [catalogue.parse_model_key(name) for name in config.preload]
         self._preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
         self._prober = Prober(default, config.probe_interval_s, arena, self._load, self._warm, self._hand_over)
+        self._lost_loads: dict[Checkpoint, int] = {}
+        """How many workers in a row ended while they loaded a checkpoint, for those that have not been loaded since."""
         self._watched: dict[int, WorkerLink] = {}
         self._starts_wake = False
         """Whether the poller watches for batches that start."""
@@ -155,6 +157,7 @@ class Dispatcher:
                 case jobs.Loaded(encoder, dataset, size_bytes):
                     checkpoint = catalogue.lookup(encoder, dataset)
                     link.residency.set(checkpoint, State.READY, size_bytes, now)
+                    self._lost_loads.pop(checkpoint, None)
                     self._metrics.note(self._metrics.loads, checkpoint.name)
                     self._prober.turn(link, now)
                     log.info("%s loaded, %.0f MB", checkpoint.name, size_bytes / 1e6)
@@ -181,6 +184,9 @@ class Dispatcher:
             hello.precision,
             hello.max_batch,
         )
+        for checkpoint, lost in self._lost_loads.items():
+            if lost >= _MAX_ATTEMPTS:  # or it would end one worker after another, each as soon as it is up
+                link.residency.set(checkpoint, State.FAILED, 0, self._clock())
         for checkpoint in self._preload:
             self._load(link, checkpoint)
         self._prober.turn(link, self._clock())
@@ -228,11 +234,16 @@ class Dispatcher:
 
     def _on_load_failed(self, link: WorkerLink, checkpoint: Checkpoint, code: str, text: str) -> None:
         link.residency.set(checkpoint, State.FAILED, 0, self._clock())
+        self._lost_loads.pop(checkpoint, None)
+        self._give_up_load(checkpoint, ERROR_CLASSES.get(code, InternalError)(text))
+
+    def _give_up_load(self, checkpoint: Checkpoint, error: DepthwireError) -> None:
+        """A worker could not load a checkpoint: answer who waits for it, unless another worker may still manage."""
         self._metrics.note(self._metrics.load_failures, checkpoint.name)
         if any(_may_manage(other, checkpoint) for other in self.supervisor.ready):
             return
         for pending in self._scheduler.waiting_for(checkpoint):
-            self._refuse(pending, ERROR_CLASSES.get(code, InternalError)(text))
+            self._refuse(pending, error)
 
     def _on_warm_failed(self, link: WorkerLink, bucket: Bucket, text: str) -> None:
         link.residency.set_shape(bucket, State.FAILED, self._clock())
@@ -241,10 +252,16 @@ class Dispatcher:
             self._refuse(pending, InternalError(f"{pending.model} cannot run at this image's shape: {text}"))
 
     def _on_death(self, link: WorkerLink, problem: str) -> None:
-        """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up."""
+        """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up.
+
+        That is what it ran, and what it loaded. Where it did neither, any of what it held may have ended it.
+        """
         if self.supervisor.is_hopeless:
             self.failure = "the worker cannot start with these settings; the lines above say why"
-        suspects = link.running & link.in_flight.keys() or set(link.in_flight)
+        loading = [resident.checkpoint for resident in link.residency if resident.state is State.LOADING]
+        suspects = link.running & link.in_flight.keys()
+        if not suspects and not loading:
+            suspects = set(link.in_flight)
         for ticket, pending in sorted(link.in_flight.items(), reverse=True):
             self._free_blocks(pending)
             if pending.answered:
@@ -255,6 +272,11 @@ class Dispatcher:
             else:  # not retryable: this request has ended two workers
                 self._refuse(pending, InternalError(f"the worker {problem} while it held this request, twice"))
         link.in_flight.clear()
+        for checkpoint in loading:
+            lost = self._lost_loads[checkpoint] = self._lost_loads.get(checkpoint, 0) + 1
+            if lost >= _MAX_ATTEMPTS:  # not retryable: the next worker would go the same way
+                text = f"the worker {problem} while it loaded {checkpoint.name}, twice"
+                self._give_up_load(checkpoint, InternalError(text))
 
     def _take_back(self, link: WorkerLink, ticket: int) -> Pending | None:
         """The worker is done with a ticket: its memory is the front's again, and there is room for another."""
@@ -349,10 +371,15 @@ class Dispatcher:
         """Have a worker load and warm what the waiting requests need."""
         heads = self._scheduler.heads()
         wanted = {head.checkpoint.name for head in heads}
-        loaded = [self._load(link, head.checkpoint, wanted) for head in heads]
+        loaded = [self._may_load(link, head.checkpoint) and self._load(link, head.checkpoint, wanted) for head in heads]
         link.load_waits_since = None if all(loaded) else link.load_waits_since or self._clock()
         for head in heads:
             self._warm(link, head.bucket)
+
+    def _may_load(self, link: WorkerLink, checkpoint: Checkpoint) -> bool:
+        """False for what a worker has ended over while this one loads another: that must not share its fate again."""
+        loading = [r.checkpoint for r in link.residency if r.state is State.LOADING and r.checkpoint != checkpoint]
+        return checkpoint not in self._lost_loads or not loading
 
     def _has_room(self, link: WorkerLink) -> bool:
         assert link.hello is not None

@@ -27,6 +27,8 @@ from depthwire.protocol import DepthwireError, Reply, Request, parse_reply
 IMAGE = bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes())
 MODEL_BYTES, MEMORY_BYTES = 10_000_000, 150_000_000
 """One file of 99 MB is let in beside what is loaded, and no second one while that loads."""
+PAUSE_S = 6.0
+"""More than the longest pause before a worker is replaced."""
 LIMIT_S = 20.0
 """Only a broken front needs so long."""
 
@@ -226,7 +228,7 @@ def test_a_worker_that_refuses_to_start_beside_others_is_tried_again_and_the_dae
     pair.get_ready(0)
     for restarts in range(1, 4):
         pair.puppet(1).exit(os.EX_CONFIG)
-        pair.pass_time(6.0)  # more than the longest pause
+        pair.pass_time(PAUSE_S)
         assert pair.front.supervisor.restarts == [0, restarts]
         assert pair.front._dispatcher.failure is None
     assert pair.front.readiness().status == "degraded"
@@ -239,9 +241,9 @@ def test_a_worker_that_came_up_once_and_then_refuses_does_not_end_the_daemon(alo
     """As when the driver has lost its GPU for a while: a daemon that is gone would not come back with it."""
     alone.get_ready()
     alone.puppet().exit(-11)
-    alone.pass_time(6.0)
+    alone.pass_time(PAUSE_S)
     alone.puppet().exit(os.EX_CONFIG)
-    alone.pass_time(6.0)
+    alone.pass_time(PAUSE_S)
     assert alone.front._dispatcher.failure is None
     alone.get_ready()
     assert alone.front.readiness().ready
@@ -265,8 +267,102 @@ def test_the_daemon_ends_with_78_when_every_worker_has_refused_and_none_ever_cam
 
 def test_a_worker_that_ended_otherwise_since_it_refused_may_still_come_up(pair: House) -> None:
     pair.puppet(0).exit(os.EX_CONFIG)
-    pair.pass_time(6.0)
+    pair.pass_time(PAUSE_S)
     pair.puppet(0).exit(os.EX_TEMPFAIL)
     pair.puppet(1).exit(os.EX_CONFIG)
     pair.turn()
     assert pair.front._dispatcher.failure is None
+
+
+def test_a_request_whose_model_ends_the_worker_that_loads_it_is_given_up_after_the_second(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1, "vits", "hypersim")
+    alone.hears(jobs.Load)
+    alone.puppet().exit(-9)
+    alone.pass_time(PAUSE_S)
+    alone.get_ready()
+    assert alone.hears_nothing()
+    assert alone.hears(jobs.Load) == ("vits", "hypersim")
+    alone.puppet().exit(-9)
+    error = alone.error()
+    assert (error.code, error.retryable) == ("INTERNAL", False)
+    assert error.message == "the worker was killed by signal 9 while it loaded vits_hypersim, twice"
+    alone.pass_time(PAUSE_S)
+    alone.get_ready()
+    assert alone.front.readiness().ready
+
+
+def test_a_model_that_another_worker_has_is_served_though_a_worker_ends_over_it_twice(pair: House) -> None:
+    for slot in range(2):
+        pair.get_ready(slot)
+    pair.ask(1, "vits", "hypersim")
+    pair.puppet(1).load(pair.hears(jobs.Load, 1))
+    pair.puppet(1).answer(pair.hears(jobs.Stage, 1))
+    assert pair.reply().error is None
+    for _ in range(2):
+        for number in range(2, 6):
+            pair.ask(number, "vits", "hypersim")
+        pair.hears(jobs.Load, 0)
+        pair.puppet(0).exit(-9)
+        pair.pass_time(PAUSE_S)
+        pair.get_ready(0)
+        for _ in range(2, 6):
+            pair.puppet(1).answer(pair.hears(jobs.Stage, 1))
+            assert pair.reply().error is None
+
+
+def test_what_ran_is_suspect_beside_what_was_loading_and_what_only_waited_in_the_worker_is_not(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1)
+    running = alone.hears(jobs.Stage)
+    alone.ask(2)
+    alone.hears(jobs.Stage)
+    alone.puppet().start(running)
+    alone.ask(3, "vits", "hypersim")
+    alone.hears(jobs.Load)
+    alone.puppet().exit(-11)
+    alone.turn()
+    assert {p.request.id: p.attempts for p in alone.front.scheduler.all_open()} == {1: 1, 2: 0, 3: 0}
+
+
+def test_what_waits_in_a_worker_is_not_blamed_for_a_model_whose_loading_ends_it(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1)
+    alone.hears(jobs.Stage)
+    alone.ask(2, "vits", "hypersim")
+    alone.hears(jobs.Load)
+    alone.puppet().exit(-11)
+    alone.turn()
+    assert [pending.attempts for pending in alone.front.scheduler.all_open()] == [0, 0]
+
+
+def test_a_model_that_a_worker_ended_over_is_loaded_again_when_no_other_one_is_loading(alone: House) -> None:
+    """Or the model that answers by default would be given up with it: the successor has to load both."""
+    alone.get_ready()
+    alone.ask(1, "vits", "hypersim")
+    alone.hears(jobs.Load)
+    alone.puppet().exit(-9)
+    alone.pass_time(PAUSE_S)
+    alone.puppet().get_ready()
+    default = alone.hears(jobs.Load)
+    assert alone.hears_nothing()
+    assert not any(isinstance(message, jobs.Load) for message in alone.puppet().heard)
+    alone.puppet().load(default)
+    assert alone.hears(jobs.Load) == ("vits", "hypersim")
+
+
+def test_a_preloaded_model_that_has_ended_two_workers_does_not_end_the_third_as_it_starts() -> None:
+    house = House(workers=1, preload=["vits_hypersim"])
+    for _ in range(2):
+        house.puppet().get_ready()
+        assert house.hears(jobs.Load) == ("vits", "hypersim")
+        house.puppet().exit(-9)
+        house.pass_time(PAUSE_S)
+    house.get_ready()
+    assert house.front.readiness().ready
+    house.ask(1, "vits", "hypersim")
+    house.pass_time(11.0)
+    house.puppet().load(house.hears(jobs.Load))  # asked for, it is tried again after a while
+    house.puppet().answer(house.hears(jobs.Stage))
+    assert house.reply().error is None
+    house.close()
