@@ -208,7 +208,8 @@ class Front:
             self._forget_client(client, "gone", "went away")
             self.metrics.names.pop(client, None)
         for client in self._outbox.stalled():
-            self._forget_client(client, "stalled", f"has read nothing for {self.config.stall_timeout_s:g} s")
+            seconds = f"{self.config.stall_timeout_s:g} s and one more for each MiB of it"
+            self._forget_client(client, "stalled", f"has not read one result in {seconds}")
         for late in self.scheduler.expired(self.clock()):
             waited_ms = 1e3 * (self.clock() - late.arrived)
             self._refuse(late, DeadlineExceededError(f"no answer within timeout_ms; waited {waited_ms:.0f} ms"))
