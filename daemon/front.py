@@ -105,7 +105,7 @@ class Front:
             self._public_key = demand_keys(self._router, config.curve_key)
         self._listener = Listener(self._router)
         self._listener.bind_all(config.bind)
-        self._presence = Presence(self._router)
+        self._presence = Presence(self._router, self.scheduler.has_open)
         self._outbox = Outbox(
             self._router, self.arena, config.max_unsent_mb_per_client * 2**20, config.stall_timeout_s, clock
         )
@@ -298,7 +298,8 @@ class Front:
             request_log.debug("%r %s refused: %s", refusal.op, refusal.id, refusal.error)
             self._answer_error(client, envelope, refusal.id, refusal.op, refusal.error)
             return
-        self._presence.note(client, body[0])
+        for forgotten in self._presence.note(client, body[0]):
+            self.metrics.names.pop(forgotten, None)
         try:
             if self.authenticator is not None:
                 self._identify(client, body[0])

@@ -179,6 +179,10 @@ class Scheduler:
     def find(self, client: Client, request_id: int) -> Pending | None:
         return self._open.get((client, request_id))
 
+    def has_open(self, client: Client) -> bool:
+        """Whether a client has requests that are not answered yet."""
+        return client in self._quotas
+
     def of_client(self, client: Client) -> list[Pending]:
         return [pending for (owner, _), pending in self._open.items() if owner == client]
 
