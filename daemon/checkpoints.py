@@ -166,7 +166,7 @@ def _download(checkpoint: Checkpoint, folder: Path | None, progress: bool) -> Pa
 
 
 def _remove_abandoned(destination: Path) -> None:
-    """Remove what killed downloads have left here: up to a gigabyte each, where nobody would look for it."""
+    """Remove what killed downloads have left here: of a large one over a gigabyte, where nobody looks."""
     for staging in destination.glob(f"{_STAGING_PREFIX}*"):
         with contextlib.suppress(OSError):  # it is another process's, and may go at any moment
             newest = max(path.lstat().st_mtime for path in (staging, *staging.rglob("*")))
