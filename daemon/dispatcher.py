@@ -68,8 +68,8 @@ class Dispatcher:
         keys = [catalogue.parse_model_key(name) for name in config.preload]
         self._preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
         self._prober = Prober(default, config.probe_interval_s, arena, self._load, self._warm, self._hand_over)
-        self._lost_loads: dict[Checkpoint, int] = {}
-        """How many workers in a row ended while they loaded a checkpoint, for those that have not been loaded since."""
+        self._lost_loads: dict[Checkpoint | Bucket, int] = {}
+        """How many workers ended while they loaded a checkpoint or warmed a size, for what has not been ready since."""
         self._watched: dict[int, WorkerLink] = {}
         self._starts_wake = False
         """Whether the poller watches for batches that start."""
@@ -162,7 +162,9 @@ class Dispatcher:
                     self._prober.turn(link, now)
                     log.info("%s loaded, %.0f MB", checkpoint.name, size_bytes / 1e6)
                 case jobs.Warmed(encoder, dataset, height, width):
-                    link.residency.set_shape(_bucket(encoder, dataset, height, width), State.READY, now)
+                    bucket = _bucket(encoder, dataset, height, width)
+                    link.residency.set_shape(bucket, State.READY, now)
+                    self._lost_loads.pop(bucket, None)
                     self._prober.turn(link, now)
                 case jobs.WarmFailed(encoder, dataset, height, width, text):
                     self._on_warm_failed(link, _bucket(encoder, dataset, height, width), text)
@@ -184,9 +186,11 @@ class Dispatcher:
             hello.precision,
             hello.max_batch,
         )
-        for checkpoint, lost in self._lost_loads.items():
-            if lost >= _MAX_ATTEMPTS:  # or it would end one worker after another, each as soon as it is up
-                link.residency.set(checkpoint, State.FAILED, 0, self._clock())
+        for key, lost in self._lost_loads.items():
+            if lost >= _MAX_ATTEMPTS and isinstance(
+                key, Checkpoint
+            ):  # or it would end one after another, once it is up
+                link.residency.set(key, State.FAILED, 0, self._clock())
         for checkpoint in self._preload:
             self._load(link, checkpoint)
         self._prober.turn(link, self._clock())
@@ -254,13 +258,12 @@ class Dispatcher:
     def _on_death(self, link: WorkerLink, problem: str) -> None:
         """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up.
 
-        That is what it ran, and what it loaded. Where it did neither, any of what it held may have ended it.
+        That is what it ran, and what it loaded or warmed. Where it did neither, any of what it held may have ended it.
         """
         if self.supervisor.is_hopeless:
             self.failure = "the worker cannot start with these settings; the lines above say why"
-        loading = [resident.checkpoint for resident in link.residency if resident.state is State.LOADING]
         suspects = link.running & link.in_flight.keys()
-        if not suspects and not loading:
+        if not suspects and not link.residency.unfinished:
             suspects = set(link.in_flight)
         for ticket, pending in sorted(link.in_flight.items(), reverse=True):
             self._free_blocks(pending)
@@ -272,11 +275,17 @@ class Dispatcher:
             else:  # not retryable: this request has ended two workers
                 self._refuse(pending, InternalError(f"the worker {problem} while it held this request, twice"))
         link.in_flight.clear()
-        for checkpoint in loading:
-            lost = self._lost_loads[checkpoint] = self._lost_loads.get(checkpoint, 0) + 1
-            if lost >= _MAX_ATTEMPTS:  # not retryable: the next worker would go the same way
-                text = f"the worker {problem} while it loaded {checkpoint.name}, twice"
-                self._give_up_load(checkpoint, InternalError(text))
+        for key in link.residency.unfinished:
+            lost = self._lost_loads[key] = self._lost_loads.get(key, 0) + 1
+            if lost < _MAX_ATTEMPTS:
+                continue
+            # Not retryable: the next worker would go the same way.
+            if isinstance(key, Checkpoint):
+                self._give_up_load(key, InternalError(f"the worker {problem} while it loaded {key.name}, twice"))
+            elif not any(other.residency.is_ready(key) for other in self.supervisor.ready):
+                what = f"made {key.checkpoint.name} ready for an input of {key.input_width}x{key.input_height}"
+                for pending in self._scheduler.waiting_for(key.checkpoint, key.size):
+                    self._refuse(pending, InternalError(f"the worker {problem} while it {what}, twice"))
 
     def _take_back(self, link: WorkerLink, ticket: int) -> Pending | None:
         """The worker is done with a ticket: its memory is the front's again, and there is room for another."""

@@ -88,6 +88,13 @@ class Residency:
     def get(self, checkpoint: Checkpoint) -> Resident | None:
         return self._table.get(checkpoint.name)
 
+    @property
+    def unfinished(self) -> list[Checkpoint | Bucket]:
+        """The checkpoints that are loading, and the input sizes that are made ready."""
+        loading: list[Checkpoint | Bucket] = [r.checkpoint for r in self if r.state is State.LOADING]
+        shapes = [Bucket(r.checkpoint, *size) for r in self for size, s in r.shapes.items() if s.state is State.LOADING]
+        return loading + shapes
+
     def has(self, checkpoint: Checkpoint) -> bool:
         """Whether the checkpoint is loaded."""
         resident = self.get(checkpoint)

@@ -50,8 +50,8 @@ class Puppet:
     def say(self, message: jobs.Message) -> None:
         self.channel.send(jobs.pack(message))
 
-    def get_ready(self) -> None:
-        self.say(jobs.Hello(self.pid, "puppet", "cpu", "float32", 4, 0, MEMORY_BYTES))
+    def get_ready(self, max_shapes: int = 0) -> None:
+        self.say(jobs.Hello(self.pid, "puppet", "cpu", "float32", 4, max_shapes, MEMORY_BYTES))
 
     def load(self, job: jobs.Load) -> None:
         self.say(jobs.Loaded(*job, MODEL_BYTES))
@@ -141,10 +141,12 @@ class House:
             assert time.monotonic() < gives_up, f"worker {slot} hears no {kind.__name__} but {puppet.heard}"
             self.turn()
 
-    def get_ready(self, slot: int = 0) -> None:
+    def get_ready(self, slot: int = 0, max_shapes: int = 0) -> None:
         """Have a worker come up, load the model that answers by default, and run its probe."""
-        self.puppet(slot).get_ready()
+        self.puppet(slot).get_ready(max_shapes)
         self.puppet(slot).load(self.hears(jobs.Load, slot))
+        if max_shapes:
+            self.puppet(slot).say(jobs.Warmed(*self.hears(jobs.Warm, slot)))
         self.puppet(slot).answer(self.hears(jobs.Stage, slot))
         self.turn()
 
@@ -366,3 +368,21 @@ def test_a_preloaded_model_that_has_ended_two_workers_does_not_end_the_third_as_
     house.puppet().answer(house.hears(jobs.Stage))
     assert house.reply().error is None
     house.close()
+
+
+def test_a_request_whose_input_size_ends_the_worker_that_warms_it_is_given_up_after_the_second(alone: House) -> None:
+    """As where the device is poisoned by it: the worker ends itself."""
+    alone.get_ready(max_shapes=4)
+    alone.ask(1)
+    for _ in range(2):
+        assert alone.hears_nothing()
+        assert isinstance(alone.hears(jobs.Warm), jobs.Warm)
+        alone.puppet().exit(70)
+        alone.pass_time(PAUSE_S)
+        if not alone.client.poll(0):
+            alone.get_ready(max_shapes=4)
+    error = alone.error()
+    assert (error.code, error.retryable) == ("INTERNAL", False)
+    assert "exited with code 70 while it made vitt_starter ready for an input of" in error.message
+    alone.get_ready(max_shapes=4)
+    assert alone.front.readiness().ready
