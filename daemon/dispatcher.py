@@ -68,6 +68,8 @@ class Dispatcher:
         keys = [catalogue.parse_model_key(name) for name in config.preload]
         self._preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
         self._prober = Prober(default, config.probe_interval_s, arena, self._load, self._warm, self._hand_over)
+        self._lost_loads: dict[Checkpoint | Bucket, int] = {}
+        """How many workers ended while they loaded a checkpoint or warmed a size, for what has not been ready since."""
         self._watched: dict[int, WorkerLink] = {}
         self._starts_wake = False
         """Whether the poller watches for batches that start."""
@@ -155,11 +157,14 @@ class Dispatcher:
                 case jobs.Loaded(encoder, dataset, size_bytes):
                     checkpoint = catalogue.lookup(encoder, dataset)
                     link.residency.set(checkpoint, State.READY, size_bytes, now)
+                    self._lost_loads.pop(checkpoint, None)
                     self._metrics.note(self._metrics.loads, checkpoint.name)
                     self._prober.turn(link, now)
                     log.info("%s loaded, %.0f MB", checkpoint.name, size_bytes / 1e6)
                 case jobs.Warmed(encoder, dataset, height, width):
-                    link.residency.set_shape(_bucket(encoder, dataset, height, width), State.READY, now)
+                    bucket = _bucket(encoder, dataset, height, width)
+                    link.residency.set_shape(bucket, State.READY, now)
+                    self._lost_loads.pop(bucket, None)
                     self._prober.turn(link, now)
                 case jobs.WarmFailed(encoder, dataset, height, width, text):
                     self._on_warm_failed(link, _bucket(encoder, dataset, height, width), text)
@@ -181,6 +186,11 @@ class Dispatcher:
             hello.precision,
             hello.max_batch,
         )
+        for key, lost in self._lost_loads.items():
+            if lost >= _MAX_ATTEMPTS and isinstance(
+                key, Checkpoint
+            ):  # or it would end one after another, once it is up
+                link.residency.set(key, State.FAILED, 0, self._clock())
         for checkpoint in self._preload:
             self._load(link, checkpoint)
         self._prober.turn(link, self._clock())
@@ -228,11 +238,16 @@ class Dispatcher:
 
     def _on_load_failed(self, link: WorkerLink, checkpoint: Checkpoint, code: str, text: str) -> None:
         link.residency.set(checkpoint, State.FAILED, 0, self._clock())
+        self._lost_loads.pop(checkpoint, None)
+        self._give_up_load(checkpoint, ERROR_CLASSES.get(code, InternalError)(text))
+
+    def _give_up_load(self, checkpoint: Checkpoint, error: DepthwireError) -> None:
+        """A worker could not load a checkpoint: answer who waits for it, unless another worker may still manage."""
         self._metrics.note(self._metrics.load_failures, checkpoint.name)
-        if any(other.residency.get(checkpoint) is not None and other is not link for other in self.supervisor.ready):
-            return  # another worker may still manage
+        if any(_may_manage(other, checkpoint) for other in self.supervisor.ready):
+            return
         for pending in self._scheduler.waiting_for(checkpoint):
-            self._refuse(pending, ERROR_CLASSES.get(code, InternalError)(text))
+            self._refuse(pending, error)
 
     def _on_warm_failed(self, link: WorkerLink, bucket: Bucket, text: str) -> None:
         link.residency.set_shape(bucket, State.FAILED, self._clock())
@@ -241,10 +256,15 @@ class Dispatcher:
             self._refuse(pending, InternalError(f"{pending.model} cannot run at this image's shape: {text}"))
 
     def _on_death(self, link: WorkerLink, problem: str) -> None:
-        """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up."""
-        if link.refuses_to_start:
+        """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up.
+
+        That is what it ran, and what it loaded or warmed. Where it did neither, any of what it held may have ended it.
+        """
+        if self.supervisor.is_hopeless:
             self.failure = "the worker cannot start with these settings; the lines above say why"
-        suspects = link.running & link.in_flight.keys() or set(link.in_flight)
+        suspects = link.running & link.in_flight.keys()
+        if not suspects and not link.residency.unfinished:
+            suspects = set(link.in_flight)
         for ticket, pending in sorted(link.in_flight.items(), reverse=True):
             self._free_blocks(pending)
             if pending.answered:
@@ -255,6 +275,17 @@ class Dispatcher:
             else:  # not retryable: this request has ended two workers
                 self._refuse(pending, InternalError(f"the worker {problem} while it held this request, twice"))
         link.in_flight.clear()
+        for key in link.residency.unfinished:
+            lost = self._lost_loads[key] = self._lost_loads.get(key, 0) + 1
+            if lost < _MAX_ATTEMPTS:
+                continue
+            # Not retryable: the next worker would go the same way.
+            if isinstance(key, Checkpoint):
+                self._give_up_load(key, InternalError(f"the worker {problem} while it loaded {key.name}, twice"))
+            elif not any(other.residency.is_ready(key) for other in self.supervisor.ready):
+                what = f"made {key.checkpoint.name} ready for an input of {key.input_width}x{key.input_height}"
+                for pending in self._scheduler.waiting_for(key.checkpoint, key.size):
+                    self._refuse(pending, InternalError(f"the worker {problem} while it {what}, twice"))
 
     def _take_back(self, link: WorkerLink, ticket: int) -> Pending | None:
         """The worker is done with a ticket: its memory is the front's again, and there is room for another."""
@@ -349,10 +380,15 @@ class Dispatcher:
         """Have a worker load and warm what the waiting requests need."""
         heads = self._scheduler.heads()
         wanted = {head.checkpoint.name for head in heads}
-        loaded = [self._load(link, head.checkpoint, wanted) for head in heads]
+        loaded = [self._may_load(link, head.checkpoint) and self._load(link, head.checkpoint, wanted) for head in heads]
         link.load_waits_since = None if all(loaded) else link.load_waits_since or self._clock()
         for head in heads:
             self._warm(link, head.bucket)
+
+    def _may_load(self, link: WorkerLink, checkpoint: Checkpoint) -> bool:
+        """False for what a worker has ended over while this one loads another: that must not share its fate again."""
+        loading = [r.checkpoint for r in link.residency if r.state is State.LOADING and r.checkpoint != checkpoint]
+        return checkpoint not in self._lost_loads or not loading
 
     def _has_room(self, link: WorkerLink) -> bool:
         assert link.hello is not None
@@ -393,6 +429,12 @@ class Dispatcher:
         link.staged += 1
         link.residency.begin(pending.bucket, pending.model, now)
         return link.send(_job(pending))
+
+
+def _may_manage(link: WorkerLink, checkpoint: Checkpoint) -> bool:
+    """Whether a worker has a checkpoint, or is at loading it: one that has failed is no hope for who waits."""
+    resident = link.residency.get(checkpoint)
+    return resident is not None and resident.state is not State.FAILED
 
 
 def _bucket(encoder: str, dataset: str, height: int, width: int) -> Bucket:

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 import openvino
-import psutil
 from numpy.typing import NDArray
 
 from depthwire.daemon.catalogue import Checkpoint
 from depthwire.daemon.compiled_cache import CompiledCache, file_digest, user_cache_folder
 from depthwire.daemon.engine import MEMORY_SHARE, EngineOptions, Target
 from depthwire.daemon.geometry import PATCH
+from depthwire.daemon.memory import usable_memory_bytes
 from depthwire.daemon.network.preprocess import normalise
 from depthwire.daemon.project import complete
 from depthwire.daemon.resample import interpolate_positions, upsample
@@ -128,7 +128,7 @@ class OpenVinoEngine:
         self.precision = _choose_precision(options.precision, "BF16" in self._capabilities())
         # A batch is run as its parts, so a larger one would only make its first answer wait for its last.
         self.max_batch = options.max_batch or 1
-        self.memory_bytes = int(MEMORY_SHARE * psutil.virtual_memory().total)
+        self.memory_bytes = int(MEMORY_SHARE * usable_memory_bytes())
         self._threads = options.threads
         self._cache = CompiledCache(cache_folder or user_cache_folder() / "openvino")
 

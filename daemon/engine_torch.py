@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import torch
 
 from depthwire.daemon.catalogue import Checkpoint
 from depthwire.daemon.engine import MEMORY_SHARE, EngineOptions, Target
 from depthwire.daemon.geometry import PATCH
+from depthwire.daemon.memory import usable_memory_bytes
 from depthwire.daemon.network.depth_anything import DepthAnythingV2, build
 from depthwire.daemon.network.preprocess import normalise
 from depthwire.daemon.network.upsample import upsample
@@ -64,7 +64,7 @@ class TorchEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         self.precision = "float32" if options.precision == "auto" else options.precision
-        self.memory_bytes = int(MEMORY_SHARE * psutil.virtual_memory().total)
+        self.memory_bytes = int(MEMORY_SHARE * usable_memory_bytes())
         self.max_batch = options.max_batch or 4
         self._threads = options.threads
         torch.set_num_threads(options.threads)

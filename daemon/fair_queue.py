@@ -48,7 +48,7 @@ class Pending:
     put_aside: bool = False
     """It will probably be too late: what the same client sent after it goes first."""
     place: int = field(init=False)
-    """Its order in the worker's row: its ticket, or that of the waiting request that it superseded."""
+    """Its order in the rows of its client and of the worker: its ticket, or that of the request that it superseded."""
     kept_camera: CameraIntrinsics | None = None
     """Of the depth map, for the reply, where that has fewer pixels than the picture."""
     layout: Layout = field(init=False)
@@ -63,7 +63,7 @@ class Pending:
 
 
 class FairQueue:
-    """What waits in one bucket, by client: first in, first out, as long as that is in time.
+    """What waits in one bucket, by client: in the order of their places, as long as that is in time.
 
     Of what is put aside, because it will probably be too late, the newest goes first: it has the best chance.
     """
@@ -81,7 +81,10 @@ class FairQueue:
         if first:
             queue.appendleft(pending)
         else:
-            queue.append(pending)
+            at = len(queue)
+            while at and queue[at - 1].place > pending.place:  # a newer frame stands where the older one does
+                at -= 1
+            queue.insert(at, pending)
         pending.put_aside = False
         self._size += 1
 
@@ -108,9 +111,10 @@ class FairQueue:
         """Those with a request that will probably be in time."""
         return iter(self._clients)
 
-    def in_time(self, client: Client) -> int:
-        """How many requests of this client will probably be in time."""
-        return len(self._clients.get(client, ()))
+    def in_time(self, client: Client, before: float = float("inf")) -> int:
+        """How many requests of this client will probably be in time, of those that stand before a place."""
+        queue = self._clients.get(client, ())
+        return len(queue) if before == float("inf") else sum(pending.place < before for pending in queue)
 
     def waiting_of(self, client: Client) -> int:
         """How many requests of this client wait, those put aside too."""

@@ -16,6 +16,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import zmq
 
@@ -104,7 +105,7 @@ class Front:
             self._public_key = demand_keys(self._router, config.curve_key)
         self._listener = Listener(self._router)
         self._listener.bind_all(config.bind)
-        self._presence = Presence(self._router)
+        self._presence = Presence(self._router, self.scheduler.has_open)
         self._outbox = Outbox(
             self._router, self.arena, config.max_unsent_mb_per_client * 2**20, config.stall_timeout_s, clock
         )
@@ -207,7 +208,8 @@ class Front:
             self._forget_client(client, "gone", "went away")
             self.metrics.names.pop(client, None)
         for client in self._outbox.stalled():
-            self._forget_client(client, "stalled", f"has read nothing for {self.config.stall_timeout_s:g} s")
+            seconds = f"{self.config.stall_timeout_s:g} s and one more for each MiB of it"
+            self._forget_client(client, "stalled", f"has not read one result in {seconds}")
         for late in self.scheduler.expired(self.clock()):
             waited_ms = 1e3 * (self.clock() - late.arrived)
             self._refuse(late, DeadlineExceededError(f"no answer within timeout_ms; waited {waited_ms:.0f} ms"))
@@ -294,23 +296,21 @@ class Front:
             request = parse_request([frame.buffer for frame in body])
         except RequestRefused as refusal:
             request_log.debug("%r %s refused: %s", refusal.op, refusal.id, refusal.error)
-            self._outbox.send(envelope, [error_header(refusal.id, refusal.op, refusal.error)])
-            self.metrics.answered(refusal.op, NO_MODEL, refusal.error.code, client)
+            self._answer_error(client, envelope, refusal.id, refusal.op, refusal.error)
             return
-        self._presence.note(client, body[0])
+        for forgotten in self._presence.note(client, body[0]):
+            self.metrics.names.pop(forgotten, None)
         try:
             if self.authenticator is not None:
                 self._identify(client, body[0])
             self._serve(request, client, envelope, arrived)
         except DepthwireError as error:
             request_log.debug("%s: %s %d refused: %s", self._name_of(client), request.op, request.id, error)
-            self._outbox.send(envelope, [error_header(request.id, request.op, error, request.meta)])
-            self.metrics.answered(request.op, NO_MODEL, error.code, client)
+            self._answer_error(client, envelope, request.id, request.op, error, request.meta)
         except Exception:  # one request must never be the end of all others
             log.exception("%s %d could not be served", request.op, request.id)
             failure = InternalError("the daemon failed on this request; its log says why")
-            self._outbox.send(envelope, [error_header(request.id, request.op, failure, request.meta)])
-            self.metrics.answered(request.op, NO_MODEL, failure.code, client)
+            self._answer_error(client, envelope, request.id, request.op, failure, request.meta)
 
     def _identify(self, client: Client, frame: zmq.Frame) -> None:
         """Note whose key a request came with. Raises InvalidRequestError if it is not on the list any more."""
@@ -358,6 +358,19 @@ class Front:
             self._refuse(superseded, SupersededError("a newer request of the same stream took its place"))
 
     # ---- answers ----------------------------------------------------------------------------------------------
+
+    def _answer_error(
+        self,
+        client: Client,
+        envelope: list[bytes],
+        request_id: int | None,
+        op: str | None,
+        error: DepthwireError,
+        meta: dict[Any, Any] | None = None,
+    ) -> None:
+        """Answer a message that never became a pending request."""
+        self._outbox.send(envelope, [error_header(request_id, op, error, meta)])
+        self.metrics.answered(op, NO_MODEL, error.code, client)
 
     def _deliver(self, pending: Pending, done: jobs.Done) -> None:
         total_ms = 1e3 * (self.clock() - pending.arrived)

@@ -26,6 +26,8 @@ log = logging.getLogger("depthwire.outbox")
 ZERO_COPY_FROM_BYTES = 64 * 1024
 """Below this a copy is cheaper than the thread that ZeroMQ wakes to give the memory back."""
 
+SLOWEST_BYTES_PER_S = 2**20
+"""A client that takes this much is slow, but reads: a cloud may be 200 MB, and the link a robot's."""
 
 _SNDMORE = int(zmq.SNDMORE)
 _DONTWAIT = int(zmq.DONTWAIT)
@@ -52,9 +54,9 @@ class Outbox:
         self._arena = arena
         self._unsent: dict[Client, int] = {}
         self._owners: dict[int, tuple[Client, int]] = {}
-        self._sent: set[int] = set()
-        self._to_read: dict[Client, int] = {}
-        """How many blocks ZeroMQ holds for a client: without one, it is not the client who is slow."""
+        self._to_read: dict[Client, dict[int, int]] = {}
+        """The blocks that ZeroMQ holds for a client, oldest first, and their bytes: without one, it is not the client
+        who is slow."""
 
     def send(self, envelope: Sequence[bytes], frames: Sequence[Any]) -> bool:
         """Send one reply, never waiting; False if its client is gone or reads too slowly, and the reply is dropped."""
@@ -109,11 +111,11 @@ class Outbox:
             fields["camera_intrinsics"] = pending.kept_camera.to_wire()
         sent = self.send(pending.envelope, [result_header(request.id, request.op, fields, request.meta), *views])
         if sent and block in self._owners:
-            client = pending.client
-            self._sent.add(block)
-            self._to_read[client] = self._to_read.get(client, 0) + 1
-            if self._to_read[client] == 1 and client in self._moved_at:
+            client, length = self._owners[block]
+            blocks = self._to_read.setdefault(client, {})
+            if not blocks and client in self._moved_at:
                 self._moved_at[client] = self._clock()
+            blocks[block] = length
         return sent
 
     def reserve(self, client: Client, length: int) -> int | None:
@@ -129,18 +131,24 @@ class Outbox:
         return self._unsent.get(client, 0)
 
     def stalled(self) -> list[Client]:
-        """Clients held back that have read nothing of what was sent for the stall timeout; named once a timeout."""
+        """Clients held back that have not read one of the results sent to them in time; named once each time it is up.
+
+        That is the stall timeout and what the result that they are at takes at the slowest pace that counts as reading:
+        only when all its bytes have left does ZeroMQ tell of them.
+        """
         if not self._moved_at:
             return []
         now = self._clock()
-        late = [
-            client
-            for client, moved_at in self._moved_at.items()
-            if client in self._to_read and now - moved_at >= self._stall_timeout_s
-        ]
+        late = [client for client, moved_at in self._moved_at.items() if now - moved_at >= self._patience_s(client)]
         for client in late:
             self._moved_at[client] = now
         return late
+
+    def _patience_s(self, client: Client) -> float:
+        blocks = self._to_read.get(client)
+        if not blocks:
+            return float("inf")
+        return self._stall_timeout_s + next(iter(blocks.values())) / SLOWEST_BYTES_PER_S
 
     def release(self, block: int) -> None:
         """Give up one hold on a block."""
@@ -155,11 +163,9 @@ class Outbox:
     def _freed(self, block: int) -> None:
         if (owner := self._owners.pop(block, None)) is not None:
             client, length = owner
-            if block in self._sent:
-                self._sent.remove(block)
-                left = self._to_read.pop(client) - 1
-                if left:
-                    self._to_read[client] = left
+            blocks = self._to_read.get(client)
+            if blocks is not None and blocks.pop(block, None) is not None and not blocks:
+                del self._to_read[client]
             self._count(client, -length)
 
     def _count(self, client: Client, change: int) -> None:

@@ -6,6 +6,8 @@ knows the descriptor that it came through. The front notes requests, then hears 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -13,14 +15,20 @@ from zmq.utils.monitor import recv_monitor_message
 
 from depthwire.daemon.scheduler import Client
 
+CLIENTS_REMEMBERED = 1024
+"""Of one connection: a proxy may stay for months, and every peer behind it is a client of its own."""
+
 _READABLE = int(zmq.POLLIN)
 """A plain number: what the enumeration's own `&` does takes longer than asking ZeroMQ."""
 
 
 class Presence:
-    def __init__(self, router: zmq.Socket[bytes]) -> None:
+    def __init__(self, router: zmq.Socket[bytes], is_busy: Callable[[Client], bool]) -> None:
+        """`is_busy` tells whether a client has open requests, which somebody must hear of when it goes."""
         self._router = router
-        self._clients: dict[int, set[Client]] = {}
+        self._is_busy = is_busy
+        self._clients: dict[int, dict[Client, None]] = {}
+        """By descriptor, in the order in which they were noted."""
         self._new: set[int] = set()
         self._replaced: list[Client] = []
         events = zmq.Event.ACCEPTED | zmq.Event.DISCONNECTED
@@ -28,12 +36,15 @@ class Presence:
         # ZeroMQ wakes a reader that has found nothing, so the descriptor tells of nothing before the first look.
         self.monitor.getsockopt(zmq.EVENTS)
 
-    def note(self, client: Client, frame: zmq.Frame) -> None:
-        """A request of this client arrived in this frame."""
+    def note(self, client: Client, frame: zmq.Frame) -> list[Client]:
+        """A request of this client arrived in this frame; returns those that are forgotten for it.
+
+        They have nothing open, and are noted again when they ask again.
+        """
         descriptor = int(frame.get(zmq.SRCFD))
         known = self._clients.get(descriptor)
         if known is None:
-            self._clients[descriptor] = {client}
+            self._clients[descriptor] = {client: None}
             self._new.add(descriptor)
         elif client not in known:
             # Several clients behind one connection are a proxy's; they share the routing id that ROUTER gave it.
@@ -41,7 +52,21 @@ class Presence:
                 self._replaced += known
                 known.clear()
                 self._new.add(descriptor)
-            known.add(client)
+            known[client] = None
+            if len(known) > CLIENTS_REMEMBERED:
+                return self._forget_idle(known)
+        return []
+
+    def _forget_idle(self, known: dict[Client, None]) -> list[Client]:
+        """Look at the two that were noted longest ago: more than come, so that the busy ones alone can pile up."""
+        forgotten = []
+        for client in list(itertools.islice(known, 2)):
+            del known[client]
+            if self._is_busy(client):
+                known[client] = None
+            else:
+                forgotten.append(client)
+        return forgotten
 
     def departed(self, is_told: bool = True) -> list[Client]:
         """The clients that have gone since the last call; asked for once a turn.

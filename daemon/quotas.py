@@ -46,6 +46,10 @@ class Quotas:
         """Clients that have anything under way."""
         return len(self._shares)
 
+    def __contains__(self, client: Client) -> bool:
+        """Whether this client has anything under way."""
+        return client in self._shares
+
     def check(self, pending: Pending, waiting_bytes: int, more_bytes: int, *, in_place: bool, new_stream: bool) -> None:
         """Raise OverloadedError, naming the limit, if its client may not have this request under way too.
 

@@ -88,6 +88,13 @@ class Residency:
     def get(self, checkpoint: Checkpoint) -> Resident | None:
         return self._table.get(checkpoint.name)
 
+    @property
+    def unfinished(self) -> list[Checkpoint | Bucket]:
+        """The checkpoints that are loading, and the input sizes that are made ready."""
+        loading: list[Checkpoint | Bucket] = [r.checkpoint for r in self if r.state is State.LOADING]
+        shapes = [Bucket(r.checkpoint, *size) for r in self for size, s in r.shapes.items() if s.state is State.LOADING]
+        return loading + shapes
+
     def has(self, checkpoint: Checkpoint) -> bool:
         """Whether the checkpoint is loaded."""
         resident = self.get(checkpoint)
@@ -115,8 +122,13 @@ class Residency:
         return _is_missing(resident.shapes.get(bucket.size), now)
 
     def slices_are_over(self, now: float) -> bool:
-        """Whether every loaded checkpoint has had its time slice."""
-        return all(now - resident.since >= TIME_SLICE_S for resident in self if resident.state is State.READY)
+        """Whether every loaded checkpoint has had its time slice, and none is loading.
+
+        What loads is not unloaded for another one: were the others to make way meanwhile, nothing at all would run.
+        """
+        states = {resident.state for resident in self}
+        over = all(now - resident.since >= TIME_SLICE_S for resident in self if resident.state is State.READY)
+        return over and State.LOADING not in states
 
     def make_room(
         self, checkpoint: Checkpoint, incoming_bytes: int, now: float, wanted: Collection[str] = ()

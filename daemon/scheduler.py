@@ -128,14 +128,15 @@ class Scheduler:
         self._quotas.begin(pending, new_stream=superseded is None and pending.request.stream is not None)
         if pending.deadline != float("inf"):
             heapq.heappush(self._deadlines, (pending.deadline, pending.ticket, pending))
+        if superseded is not None and superseded.started:
+            superseded = None
+        if superseded is not None:
+            # Or a camera that is quicker than the row would lose its place with every frame, and never be answered.
+            pending.place = superseded.place
         self._enqueue(pending)
         if pending.request.stream is not None:
             self._streams[pending.client, pending.request.stream] = pending
-        if superseded is None or superseded.started:
-            return None
-        # Or a camera that is quicker than the row would lose its place with every frame, and never be answered.
-        pending.place = superseded.place
-        if superseded.worker is not None:
+        if superseded is not None and superseded.worker is not None:
             self._turns[pending.client].number = 0  # it had its turn, and got nothing for it
         return superseded
 
@@ -177,6 +178,10 @@ class Scheduler:
 
     def find(self, client: Client, request_id: int) -> Pending | None:
         return self._open.get((client, request_id))
+
+    def has_open(self, client: Client) -> bool:
+        """Whether a client has requests that are not answered yet."""
+        return client in self._quotas
 
     def of_client(self, client: Client) -> list[Pending]:
         return [pending for (owner, _), pending in self._open.items() if owner == client]
@@ -251,24 +256,26 @@ class Scheduler:
 
     def _turns_before(self, pending: Pending, queue: FairQueue, held_back: Collection[Client]) -> int:
         """How many of a bucket's queue are served before a new request, at the least, as clients take turns."""
-        own = queue.in_time(pending.client)
         replaced = self._newest_of_stream(pending)
-        if replaced is not None and replaced.worker is None and not replaced.put_aside:
-            own -= replaced.bucket == pending.bucket
+        if replaced is not None and replaced.started:
+            replaced = None
+        own = queue.in_time(pending.client, replaced.place if replaced is not None else float("inf"))
         mine = self._turns.get(pending.client)
+        goes_first = replaced is not None and replaced.worker is not None
         before = own
         for client in queue.clients():
             turn = self._turns[client]
             if client == pending.client or client in held_back or turn.waiting > queue.waiting_of(client):
                 continue  # the last: its turns may go to another bucket
-            before += min(queue.in_time(client), own + (mine is None or turn.number < mine.number))
+            is_sooner = not goes_first and (mine is None or turn.number < mine.number)
+            before += min(queue.in_time(client), own + is_sooner)
         return before
 
     def _first(self, queue: FairQueue) -> Pending:
         return min(queue.firsts(), key=self._place)
 
-    def _place(self, pending: Pending) -> tuple[int, float, int]:
-        return self._turns[pending.client].number, pending.arrived, pending.ticket
+    def _place(self, pending: Pending) -> tuple[int, int, int]:
+        return self._turns[pending.client].number, pending.place, pending.ticket
 
     def _next_turn(self) -> int:
         self._last_turn += 1

@@ -173,7 +173,7 @@ class WorkerLink:
 
     @property
     def refuses_to_start(self) -> bool:
-        """Whether it ended by saying that it can never start like this (a device that is not there, say)."""
+        """Whether it ended by saying that it cannot start with its settings (a device that is not there, say)."""
         return self._process.poll() == os.EX_CONFIG
 
     def wait(self, timeout_s: float) -> None:
@@ -226,10 +226,21 @@ class Supervisor:
         """For each slot, how often its worker has been replaced."""
         self.changes = 0
         """Grows with every worker that starts or goes."""
+        self._has_come_up = False
+        self._refused: set[int] = set()
+        """The slots whose last worker refused to start."""
 
     @property
     def ready(self) -> list[WorkerLink]:
         return [link for link in self.links if link is not None and link.state is WorkerState.READY]
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether a worker of every slot has refused to start and none ever came up, so that the settings are at fault.
+
+        Beside others, or where it worked before, a refusal may pass: a device can be gone for a while.
+        """
+        return not self._has_come_up and len(self._refused) == len(self.links)
 
     def tick(self, now: float) -> None:
         """Start what is missing, ping what is silent, kill what is stuck."""
@@ -248,6 +259,8 @@ class Supervisor:
     def welcome(self, link: WorkerLink, hello: jobs.Hello, budget_bytes: int | None) -> None:
         """The worker is up."""
         link.hello, link.state = hello, WorkerState.READY
+        self._has_come_up = True
+        self._refused.discard(link.slot)
         link.residency = Residency(budget_bytes or hello.memory_bytes, hello.max_shapes)
         self._pauses[link.slot] = self._patience.restart_pause_s
 
@@ -258,7 +271,14 @@ class Supervisor:
         self.links[link.slot] = None
         self.changes += 1
         pause = self._plan_start(link.slot, now)
-        log.error("worker %d (pid %d) %s; a new one starts in %.1f s", link.slot, link.pid, problem, pause)
+        if link.refuses_to_start:
+            self._refused.add(link.slot)
+        else:
+            self._refused.discard(link.slot)
+        if self.is_hopeless:
+            log.error("worker %d (pid %d) %s", link.slot, link.pid, problem)
+        else:
+            log.error("worker %d (pid %d) %s; a new one starts in %.1f s", link.slot, link.pid, problem, pause)
         self._on_death(link, problem)
 
     def stop(self, timeout_s: float) -> None:

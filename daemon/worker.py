@@ -320,9 +320,11 @@ def main() -> None:
     try:
         engine = create_engine(options.engine, engine_options)
     except Exception as error:
-        log.critical("the engine cannot start: %s", error)
+        is_refusal = isinstance(error, (ValueError, ImportError))
+        # Anything else (a device out of memory, a driver that is not up yet) may pass, and its traceback tells more.
+        log.critical("the engine cannot start: %s", error, exc_info=not is_refusal)
         logging.shutdown()
-        os._exit(os.EX_CONFIG)  # at once: the front is about to end what hung up
+        os._exit(os.EX_CONFIG if is_refusal else os.EX_TEMPFAIL)  # at once: the front is about to end what hung up
     Worker(channel, starts, int(arena_fd), engine, options, threads).run()
     # Threads may be deep inside native code that no exception reaches; the front has all it waits for.
     logging.shutdown()

@@ -230,6 +230,36 @@ def test_another_file_than_the_catalogue_knows_is_deleted(
     assert everything_in(folder) == everything_in(cache) == []
 
 
+def staging(folder: Path, age_s: float) -> Path:
+    """What a download leaves of itself when its process is killed, last written so long ago."""
+    part = put(folder / f".depthwire-download-{age_s:g}" / ".cache" / "huggingface" / "part.incomplete")
+    top = folder / f".depthwire-download-{age_s:g}"
+    for path in (part, *part.parents):
+        os.utime(path, (time.time() - age_s, time.time() - age_s))
+        if path == top:
+            return top
+    raise AssertionError(part)
+
+
+def test_what_a_killed_download_left_is_removed_by_a_later_one_and_what_is_being_written_is_not(
+    hub: StandInHub, folder: Path
+) -> None:
+    old, running = staging(folder, 2 * 3600 + 60), staging(folder, 2 * 3600 - 60)
+    (begun := folder / ".depthwire-download-begun").mkdir()
+    other = put(folder / "notes" / "mine.pth")
+    os.utime(other.parent, (0, 0))
+    resolve(CHECKPOINT, folder)
+    assert not old.exists()
+    assert sorted(folder.iterdir()) == sorted([begun, running, other.parent, folder / CHECKPOINT.file_name])
+
+
+def test_a_download_is_kept_while_its_newest_file_is_written(hub: StandInHub, folder: Path) -> None:
+    slow = staging(folder, 10 * 3600)
+    os.utime(next(slow.rglob("*.incomplete")))
+    resolve(CHECKPOINT, folder)
+    assert slow.exists()
+
+
 def test_a_file_that_the_hub_does_not_have_is_reported(hub: StandInHub, folder: Path) -> None:
     hub.missing = True
     with pytest.raises(CheckpointNotFound, match="404"):

@@ -86,6 +86,37 @@ def test_clients_held_back_other_buckets_and_what_a_newer_frame_replaces_do_not_
     assert scheduler.certainly_late(newer, NOW, 1) is not None
 
 
+def test_only_what_stands_before_the_replaced_frame_counts_for_the_newer_one(
+    scheduler: Scheduler, make_pending: MakePending
+) -> None:
+    scheduler.admit(make_pending())
+    scheduler.admit(make_pending(stream="left"))
+    for _ in range(20):
+        scheduler.admit(make_pending())
+    assert scheduler.certainly_late(make_pending(stream="left", deadline=NOW + 0.19), NOW, workers=1) is None
+    refusal = scheduler.certainly_late(make_pending(stream="left", deadline=NOW + 0.17), NOW, workers=1)
+    assert refusal is not None
+    assert "1 requests come first" in refusal.message
+    assert scheduler.certainly_late(make_pending(stream="right", deadline=NOW + 0.19), NOW, workers=1) is not None
+
+
+def test_a_newer_frame_of_one_that_a_worker_holds_unstarted_has_nothing_before_it(
+    scheduler: Scheduler, make_pending: MakePending
+) -> None:
+    """As its client's last turn brought it nothing, the next one is its."""
+    frame = make_pending(stream="left")
+    scheduler.admit(frame)
+    scheduler.take(frame)
+    frame.worker = 0
+    for _ in range(20):
+        scheduler.admit(make_pending(b"other"))
+        scheduler.admit(make_pending())
+    newer = make_pending(stream="left", deadline=NOW + 0.1)
+    assert scheduler.certainly_late(newer, NOW, workers=1) is None
+    frame.started = True
+    assert scheduler.certainly_late(newer, NOW, workers=1) is not None
+
+
 def test_nothing_is_refused_while_nothing_else_is_open(scheduler: Scheduler, make_pending: MakePending) -> None:
     hasty = make_pending(deadline=NOW + 0.001)
     assert scheduler.certainly_late(hasty, NOW, workers=1) is None

@@ -33,7 +33,7 @@ names = itertools.count()
 class Wire:
     """A ROUTER, an arena and an outbox over both."""
 
-    def __init__(self, endpoint: str, high_water_mark: int = HIGH_WATER_MARK) -> None:
+    def __init__(self, endpoint: str, high_water_mark: int = HIGH_WATER_MARK, arena_bytes: int = 64 * 2**20) -> None:
         self.context: Any = zmq.Context()
         self.router: Socket = self.context.socket(zmq.ROUTER)
         self.router.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -41,7 +41,7 @@ class Wire:
         self.router.setsockopt(zmq.LINGER, 0)
         self.router.bind(endpoint)
         self.endpoint = self.router.getsockopt_string(zmq.LAST_ENDPOINT)
-        self.arena = Arena(64 * 2**20)
+        self.arena = Arena(arena_bytes)
         self.now = 0.0
         self.outbox = Outbox(self.router, self.arena, MAX_UNSENT_BYTES, STALL_TIMEOUT_S, lambda: self.now)
         self.dealers: list[Socket] = []
@@ -106,6 +106,13 @@ def tcp() -> Iterator[Wire]:
 @pytest.fixture
 def inproc() -> Iterator[Wire]:
     wire = Wire(f"inproc://outbox-{next(names)}")
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def roomy() -> Iterator[Wire]:
+    wire = Wire(f"inproc://outbox-{next(names)}", arena_bytes=256 * 2**20)
     yield wire
     wire.close()
 
@@ -328,12 +335,13 @@ def test_what_is_reserved_counts_before_it_is_made(inproc: Wire, make_pending: M
 def test_a_client_that_reads_nothing_is_named_once_a_timeout(inproc: Wire, make_pending: MakePending) -> None:
     inproc.connect(b"robot")
     sent_results(inproc, make_pending, 3)
-    inproc.now = STALL_TIMEOUT_S - 0.1
+    patience_s = STALL_TIMEOUT_S + 800_000 / 2**20
+    inproc.now = patience_s - 0.1
     assert inproc.outbox.stalled() == []
-    inproc.now = STALL_TIMEOUT_S
+    inproc.now = patience_s
     assert inproc.outbox.stalled() == [(b"robot",)]
     assert inproc.outbox.stalled() == []
-    inproc.now = 2 * STALL_TIMEOUT_S
+    inproc.now = 2 * patience_s
     assert inproc.outbox.stalled() == [(b"robot",)]
 
 
@@ -348,6 +356,33 @@ def test_a_client_that_reads_slowly_is_not_stalled(inproc: Wire, make_pending: M
         assert inproc.outbox.stalled() == []
 
 
+def test_a_client_has_as_long_for_a_result_as_a_slow_link_needs_for_its_bytes(
+    roomy: Wire, make_pending: MakePending
+) -> None:
+    """A cloud of 12 megapixels is 192 MB: whoever reads it at 100 Mbit/s is at it for longer than the timeout."""
+    dealer = roomy.connect(b"robot")
+    pending = roomy.result(make_pending(op="pc", width=4000, height=3000))
+    assert roomy.outbox.send_result(pending, DONE, total_ms=6.0)
+    roomy.outbox.release(pending.result_block)
+    roomy.now = 20.0
+    assert roomy.outbox.stalled() == []
+    dealer.recv_multipart()
+    roomy.settle()
+    assert roomy.outbox.slow_clients == set()
+
+
+def test_a_client_that_takes_no_byte_of_a_large_result_is_stalled_later(roomy: Wire, make_pending: MakePending) -> None:
+    roomy.connect(b"robot")
+    pending = roomy.result(make_pending(op="pc", width=4000, height=3000))
+    assert roomy.outbox.send_result(pending, DONE, total_ms=6.0)
+    roomy.outbox.release(pending.result_block)
+    patience_s = STALL_TIMEOUT_S + 192_000_000 / 2**20
+    roomy.now = patience_s - 0.1
+    assert roomy.outbox.stalled() == []
+    roomy.now = patience_s + 0.1
+    assert roomy.outbox.stalled() == [(b"robot",)]
+
+
 def test_a_client_is_not_blamed_for_a_result_that_is_still_being_made(inproc: Wire, make_pending: MakePending) -> None:
     """A cloud of 16 megapixels alone reaches the default limit, and a CPU may need longer for it than the timeout."""
     inproc.connect(b"robot")
@@ -356,7 +391,7 @@ def test_a_client_is_not_blamed_for_a_result_that_is_still_being_made(inproc: Wi
     assert inproc.outbox.stalled() == []
     assert inproc.outbox.send_result(pending, DONE, total_ms=6.0)
     assert inproc.outbox.stalled() == []
-    inproc.now += STALL_TIMEOUT_S
+    inproc.now += STALL_TIMEOUT_S + pending.layout.bytes / 2**20
     assert inproc.outbox.stalled() == [(b"robot",)]
 
 

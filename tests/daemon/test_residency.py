@@ -184,3 +184,14 @@ def test_a_checkpoint_that_is_being_warmed_is_not_evicted() -> None:
     assert residency.make_room(B, 90, now=100.0) is None
     residency.set_shape(bucket(A), State.READY, 0.0)
     assert residency.make_room(B, 90, now=100.0) == [A]
+
+
+def test_time_slices_are_over_only_when_nothing_is_loading() -> None:
+    residency = Residency(100)
+    loaded(residency, A)
+    assert not residency.slices_are_over(0.5)
+    assert residency.slices_are_over(10.0)
+    residency.set(B, State.LOADING, 60, 10.0)
+    assert not residency.slices_are_over(100.0)
+    residency.set(B, State.FAILED, 0, 100.0)
+    assert residency.slices_are_over(101.0)

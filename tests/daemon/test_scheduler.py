@@ -205,6 +205,41 @@ def test_a_stream_keeps_its_place_also_when_its_frame_is_with_a_worker_already(
     assert run_all(scheduler)[0] is newer
 
 
+def test_a_stream_keeps_its_place_among_its_own_client_s_requests(
+    scheduler: Scheduler, make_pending: MakePending
+) -> None:
+    frame, *others = make_pending(stream="a"), make_pending(), make_pending()
+    admit(scheduler, frame, *others)
+    for _ in range(3):  # a camera that is quicker than the row
+        newer = make_pending(stream="a")
+        assert scheduler.admit(newer) is frame
+        scheduler.close(frame)
+        frame = newer
+    assert run_all(scheduler) == [frame, *others]
+
+
+def test_a_stream_in_the_middle_of_its_client_s_row_stays_there(
+    scheduler: Scheduler, make_pending: MakePending
+) -> None:
+    before, frame, after = make_pending(), make_pending(stream="a"), make_pending()
+    admit(scheduler, before, frame, after)
+    newer = make_pending(stream="a")
+    scheduler.admit(newer)
+    scheduler.close(frame)
+    assert run_all(scheduler) == [before, newer, after]
+
+
+def test_a_stream_keeps_its_place_also_when_its_newer_frame_has_another_size(
+    scheduler: Scheduler, make_pending: MakePending
+) -> None:
+    frame, other = make_pending(stream="a"), make_pending()
+    admit(scheduler, frame, other)
+    newer = make_pending(stream="a", input_width=686)
+    scheduler.admit(newer)
+    scheduler.close(frame)
+    assert run_all(scheduler) == [newer, other]
+
+
 def test_a_waiting_request_that_is_closed_never_runs(scheduler: Scheduler, make_pending: MakePending) -> None:
     sent = [make_pending(client) for client in (b"a", b"b") for _ in range(4)]
     admit(scheduler, *sent)
@@ -368,7 +403,9 @@ class SchedulerLife(RuleBasedStateMachine):
             return
         assert pending in able
         mine = [other for other in able if other.client == pending.client and other.bucket == pending.bucket]
-        assert pending.attempts or pending is min(mine, key=lambda other: (not other.attempts, other.ticket))
+        assert pending.attempts or pending is min(
+            mine, key=lambda other: (not other.attempts, other.place, other.ticket)
+        )
         self.scheduler.take(pending)
         pending.worker = 0
         self.waiting.remove(pending)

@@ -5,9 +5,12 @@ A real worker process with the null engine (a plane at half the range), spoken t
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import select
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from depthwire.daemon import catalogue, jobs
+from depthwire.daemon import catalogue, jobs, worker
 from depthwire.daemon.arena import Arena
 from depthwire.daemon.layout import layout_of
 from depthwire.daemon.supervisor import WorkerLink
@@ -379,6 +382,34 @@ def test_a_terminal_s_interrupt_reaches_the_front_alone(own: Bench) -> None:
     """Ctrl-C goes to the terminal's foreground group; a worker that died of it could not drain."""
     assert os.getpgid(own.link.pid) != os.getpgid(0)
     assert os.getsid(own.link.pid) != os.getsid(0)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError("there is no device cuda:7"), os.EX_CONFIG),
+        (ModuleNotFoundError("No module named 'torch'"), os.EX_CONFIG),
+        (RuntimeError("CUDA driver initialization failed"), os.EX_TEMPFAIL),
+        (OSError("Cannot allocate memory"), os.EX_TEMPFAIL),
+    ],
+    ids=["no such device", "not installed", "driver not up", "no memory"],
+)
+def test_only_settings_that_can_never_work_end_a_worker_with_78(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    ends = socket.socketpair()
+    descriptors = [end.detach() for end in ends]
+    monkeypatch.setattr(sys, "argv", ["worker", *map(str, [*descriptors, 0]), OPTIONS.to_json()])
+    monkeypatch.setattr(worker, "create_engine", fail)
+    monkeypatch.setattr(worker, "set_up_logging", lambda *_: None)
+    monkeypatch.setattr(logging, "shutdown", lambda: None)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit) as exit_:
+        worker.main()
+    assert exit_.value.code == status
 
 
 def staged(ticket: int, network: object, width: int = 518, place: int = 0) -> Staged:
