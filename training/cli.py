@@ -88,6 +88,11 @@ def _weight(text: str) -> tuple[str, float]:
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), help="Of the arithmetic.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--threads", type=click.IntRange(1), help="Of torch; all cores if not given.")
+@click.option(
+    "--loaders",
+    type=click.IntRange(0),
+    help="Processes that prepare pictures; not given: all cores but one beside a GPU, else 0, a thread.",
+)
 @click.option("--seed", type=click.IntRange(0))
 @click.option("--save-minutes", type=float, help="Between two savings of the state.")
 @click.option("--evaluate-minutes", type=float, help="Between two scorings.")
@@ -104,6 +109,7 @@ def run(
     stages: str | None,
     weights: tuple[str, ...],
     threads: int | None,
+    loaders: int | None,
     silog: float | None,
     variance_focus: float | None,
     gradient: float | None,
@@ -121,6 +127,7 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
+    from depthwire.daemon.cores import usable_cores
     from depthwire.training.dataset import RenderPlan, layouts_of
     from depthwire.training.losses import LossWeights
     from depthwire.training.schedule import Budget, parse_stages
@@ -143,6 +150,7 @@ def run(
         initial=None if from_scratch else initial or STARTER,
         loss=LossWeights(**_given(loss)),
         layouts=layouts,
+        loaders=loaders if loaders is not None else (usable_cores() - 1 if others["device"] != "cpu" else 0),
         **chosen,
     )
     if not train(options):

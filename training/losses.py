@@ -23,7 +23,7 @@ class LossWeights:
     """How much each part counts, and the sky."""
 
     silog: float = 1.0
-    gradient: float = 0.5
+    gradient: float = 0.25
     log_l1: float = 0.0
     sky: float = 0.25
     """Weight of a sky pixel, where a surface pixel has 1: 80 m is a convention there, no measurement."""

@@ -1,4 +1,4 @@
-"""The daemon's network made ready for training: initial weights, position embedding with a gradient, moving average.
+"""The daemon's network made ready for training: initial weights, positions, moving average.
 
 train.py and evaluate.py build on it. The layers themselves are daemon/network/depth_anything.py's, unchanged.
 """
@@ -6,20 +6,18 @@ train.py and evaluate.py build on it. The layers themselves are daemon/network/d
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from depthwire.daemon.network.depth_anything import (
     ENCODERS,
     GRID,
-    PATCH,
     DepthAnythingV2,
-    Encoder,
     WrongCheckpoint,
     load_state,
 )
@@ -28,6 +26,10 @@ from depthwire.training.errors import TrainingError
 ENCODER = "vitt"
 _INITIAL_STD = 0.02
 """Of linear layers and embeddings, as DINOv2 (and ViT before it) begins."""
+_PERIODS = (0.25, 4.0)
+"""Fewest and most of a position's waves, over the height or the width of a picture."""
+_AMPLITUDE = 2.0
+"""Of these waves. Tokens of patches have a root mean square of 5 in a trained starter: far less would be lost in them."""
 
 
 class UnusableWeights(TrainingError):
@@ -36,6 +38,8 @@ class UnusableWeights(TrainingError):
 
 def trainable(initial: Path | None, seed: int = 0, encoder: str = ENCODER) -> DepthAnythingV2:
     """The metric network in training mode, with the weights of a file or, without one, random ones of `seed`.
+
+    Its position embedding is `sine_positions` in either case, and is not trained.
 
     Raises:
         UnusableWeights: the file cannot be read or holds another network.
@@ -49,32 +53,37 @@ def trainable(initial: Path | None, seed: int = 0, encoder: str = ENCODER) -> De
             load_state(model, initial)
         except WrongCheckpoint as error:
             raise UnusableWeights(str(error)) from error
+    # Learnt, the 37×37 cells would be noise: a picture of a dozen patches reads a few of them, other ones at each size.
+    model.pretrained.pos_embed[:, 1:].data.copy_(sine_positions(model.pretrained.config.width))
     # The last DPT stage has no finer map to add, so this unit is in every official file and in no forward pass.
     model.requires_grad_(True).train()
     model.pretrained.mask_token.requires_grad_(False)
+    model.pretrained.pos_embed.requires_grad_(False)
     model.depth_head.scratch.refinenet4.resConfUnit1.requires_grad_(False)
     return model
 
 
-def forward(model: nn.Module, encoder: Encoder, pictures: Tensor) -> Tensor:
-    """(B, 3, H, W) → (B, H, W) fraction of the greatest depth, with a gradient for every weight in use."""
-    return cast(Tensor, model(pictures, positions(encoder, pictures.shape[-2] // PATCH, pictures.shape[-1] // PATCH)))
+def sine_positions(width: int) -> Tensor:
+    """(1, GRID², width) position embedding: sines and cosines of the place, half of them down, half across the picture.
 
-
-def positions(encoder: Encoder, rows: int, columns: int) -> Tensor:
-    """What `Encoder.position_embedding` gives, as a function of the weights that can be differentiated."""
-    if rows == columns == GRID:
-        return encoder.pos_embed
-    grid = encoder.pos_embed[:, 1:].reshape(1, GRID, GRID, -1).permute(0, 3, 1, 2)
-    scale = ((rows + 0.1) / GRID, (columns + 0.1) / GRID)  # DINOv2's offset, as the encoder has it
-    grid = F.interpolate(grid, scale_factor=scale, mode="bicubic", antialias=False)
-    return torch.cat((encoder.pos_embed[:, :1], grid.flatten(2).transpose(1, 2)), dim=1)
+    From a quarter of a period to four periods over the picture, as a grid of eight patches can tell apart. Source:
+    Vaswani et al. 2017; fixed and in two directions as in MoCo v3 (Chen et al. 2021) and MAE (He et al. 2022), but
+    with periods that are parts of the picture, as the embedding is resized to each picture's grid.
+    """
+    fewest, most = map(math.log2, _PERIODS)
+    frequencies = torch.logspace(fewest, most, width // 4, base=2.0)
+    place = (torch.arange(GRID) + 0.5) / GRID
+    angles = 2 * math.pi * place[:, None] * frequencies
+    waves = _AMPLITUDE * torch.cat((angles.sin(), angles.cos()), dim=1)  # (GRID, width / 2)
+    down = waves[:, None].expand(GRID, GRID, -1)
+    across = waves[None].expand(GRID, GRID, -1)
+    return torch.cat((down, across), dim=-1).reshape(1, GRID * GRID, width)
 
 
 def parameter_groups(
     model: nn.Module, weight_decay: float, without: Collection[nn.Parameter] = ()
 ) -> list[dict[str, Any]]:
-    """Weights of layers, which decay, apart from norms, biases, scales, tokens and positions, which do not.
+    """Weights of layers, which decay, apart from norms, biases, scales and tokens, which do not.
 
     without: those that another optimiser has.
     """
@@ -83,7 +92,7 @@ def parameter_groups(
     kept: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in elsewhere:
-            (kept if parameter.ndim < 2 or name.endswith(("_token", "pos_embed")) else decayed).append(parameter)
+            (kept if parameter.ndim < 2 or name.endswith("_token") else decayed).append(parameter)
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
 
 
@@ -110,7 +119,6 @@ class MovingAverage:
         averages: list[Tensor] = [average for average, _ in self._pairs]
         weights: list[Tensor] = [weight for _, weight in self._pairs]
         torch._foreach_lerp_(averages, weights, 1 - decay)
-        self.model.pretrained._positions.clear()  # they were interpolated from the weights before
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
@@ -142,5 +150,4 @@ def _initialise(model: DepthAnythingV2) -> None:
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=_INITIAL_STD)
             nn.init.zeros_(module.bias)
-    nn.init.trunc_normal_(encoder.pos_embed, std=_INITIAL_STD)
     nn.init.normal_(encoder.cls_token, std=1e-6)

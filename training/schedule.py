@@ -27,7 +27,12 @@ class Stage:
     batch: int
 
 
-DEFAULT_STAGES = "0.5:126x168+112x196+154x126:16,0.5:182x238+182x252+182x322+238x182:8"
+DEFAULT_STAGES = (
+    "0.3:112x154+112x140+126x154+140x112:24,"
+    "0.4:126x168+126x196+112x196+154x126:20,"
+    "0.3:154x210+154x266+154x238+210x154:12"
+)
+"""The last are the shapes of pictures at INPUT_SIZE: 4:3, 16:9, 3:2 and upright."""
 
 
 def parse_stages(text: str) -> tuple[Stage, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +17,15 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from depthwire.daemon.network.depth_anything import DepthAnythingV2
 from depthwire.training import run_state
-from depthwire.training.augment import Augmentation, make_batch
+from depthwire.training.augment import Augmentation
 from depthwire.training.errors import TrainingError
+from depthwire.training.evaluate import WITHOUT_SCALE
 from depthwire.training.export import INPUT_SIZE, export
+from depthwire.training.loader import Batch, Loader
 from depthwire.training.losses import Losses, LossWeights, depth_loss
 from depthwire.training.memory import keep_freed_memory
 from depthwire.training.metrics import mean_scores
@@ -34,7 +34,6 @@ from depthwire.training.network import (
     MovingAverage,
     autocast_dtype,
     block_matrices,
-    forward,
     parameter_groups,
     trainable,
 )
@@ -75,18 +74,13 @@ class RunOptions:
     augmentation: Augmentation = field(default_factory=Augmentation)
     precision: str = "auto"
     device: str = "cpu"
+    loaders: int = 0
+    """Processes that prepare the pictures; 0 is a thread of this one."""
     seed: int = 0
     save_minutes: float = 5.0
     evaluate_minutes: float = 8.0
     evaluate_pictures: int = 64
     evaluate_size: int = INPUT_SIZE
-
-
-@dataclass(frozen=True)
-class _Batch:
-    picks: list[tuple[Shard, int]]
-    pictures: Tensor
-    depths: Tensor
 
 
 def train(options: RunOptions) -> bool:
@@ -107,7 +101,7 @@ class Trainer:
     def __init__(self, options: RunOptions) -> None:
         keep_freed_memory()
         torch.set_flush_denormal(True)
-        cv2.setNumThreads(1)  # the loader prepares one batch beside the step, and no more
+        cv2.setNumThreads(1)  # the loader's thread prepares one batch beside the step, and no more
         options.out.mkdir(parents=True, exist_ok=True)
         self.options = options
         self.device = torch.device(options.device)
@@ -138,28 +132,30 @@ class Trainer:
         """Train to the end or to a signal, and save the state in either case."""
         options = self.options
         saved = evaluated = time.monotonic()
-        with _stop_signals() as stop, ThreadPoolExecutor(1) as loader, _bar(options.budget, self.step) as bar:
-            upcoming = self._submit(loader, 0)
+        with _stop_signals() as stop, Loader(options.loaders) as loader, _bar(options.budget, self.step) as bar:
             while not stop and self.progress < 1:
-                self._train_on(upcoming, loader, bar)
-                upcoming = self._upcoming
+                self._train(loader, bar)
                 now = time.monotonic()
                 if now - evaluated > 60 * options.evaluate_minutes:
                     self._evaluate()
                     evaluated = time.monotonic()
                 if now - saved > 60 * options.save_minutes:
-                    self.save(upcoming.result().picks)
+                    self.save(loader.untrained())
                     saved = time.monotonic()
             complete = self.progress >= 1
             if complete:
                 self._evaluate()
-            self.save(upcoming.result().picks)
+            self.save(loader.untrained())
         return complete
 
-    def _train_on(self, upcoming: Future[_Batch], loader: ThreadPoolExecutor, bar: Any) -> None:
+    def _train(self, loader: Loader, bar: Any) -> None:
+        """One step, and the order for those that come after it."""
         started = time.monotonic()
-        batch = upcoming.result()
-        self._upcoming = self._submit(loader, 1)
+        if not len(loader):
+            self._order(loader)
+        batch = loader.take()
+        while len(loader) < loader.ahead:
+            self._order(loader, taken=1)
         rate = self._set_learning_rate()
         losses, norm = self._update(batch)
         self.step += 1
@@ -180,10 +176,11 @@ class Trainer:
         bar.n = self.step if self.options.budget.steps else round(self.progress * 100, 2)
         bar.set_postfix_str(f"loss {entry['loss']:.3f}, {entry['images_per_s']:.1f} images/s, step {self.step}")
 
-    def _update(self, batch: _Batch) -> tuple[Losses, float]:
-        pictures, depths = batch.pictures.to(self.device), batch.depths.to(self.device)
+    def _update(self, batch: Batch) -> tuple[Losses, float]:
+        pictures = torch.from_numpy(batch.pictures).to(self.device)
+        depths = torch.from_numpy(batch.depths).to(self.device)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-            fraction = forward(self.model, self.model.pretrained, pictures)
+            fraction = self.model(pictures)
         losses = depth_loss(fraction, depths, self.options.loss)
         losses.total.backward()  # type: ignore[no-untyped-call]
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -199,19 +196,13 @@ class Trainer:
         self.average.update(self.step)
         return losses, norm
 
-    def _submit(self, loader: ThreadPoolExecutor, ahead: int) -> Future[_Batch]:
-        """Begin to prepare the batch of step `self.step + ahead`."""
-        options, step = self.options, self.step + ahead
+    def _order(self, loader: Loader, taken: int = 0) -> None:
+        """Have the next batch prepared. taken: batches that left the loader and are not trained on yet."""
+        options, step = self.options, self.step + taken + len(loader)
         stage = stage_at(options.stages, options.budget.progress(step, self.elapsed_s))
         rng = np.random.default_rng([options.seed, step])
         height, width = stage.shapes[int(rng.integers(len(stage.shapes)))]
-        picks = self.sampler.take(stage.batch)
-
-        def prepare() -> _Batch:
-            pictures, depths = make_batch(picks, height, width, rng, options.augmentation)
-            return _Batch(picks, torch.from_numpy(pictures), torch.from_numpy(depths))
-
-        return loader.submit(prepare)
+        loader.order(self.sampler.take(stage.batch), height, width, (options.seed, step, 1), options.augmentation)
 
     def _set_learning_rate(self) -> float:
         options = self.options
@@ -227,7 +218,8 @@ class Trainer:
             return []
         shards = find_shards(self.options.held_out)
         count = sum(map(len, shards))
-        return held_out_pictures(shards, max(1, count // self.options.evaluate_pictures))
+        pictures = held_out_pictures(shards, max(1, count // self.options.evaluate_pictures))
+        return [picture for picture in pictures if picture.kind not in WITHOUT_SCALE]
 
     def _evaluate(self) -> None:
         """Score the averaged weights on the held-out pictures; keep them if they are the best so far."""
@@ -242,7 +234,7 @@ class Trainer:
         run_state.draw_curves(self.options.out)
 
     def save(self, untrained: list[tuple[Shard, int]]) -> None:
-        """Write all that the run needs to go on. untrained: the pictures of the batch that is prepared already."""
+        """Write all that the run needs to go on. untrained: the pictures of the batches that are prepared already."""
         state = {
             "step": self.step,
             "elapsed_s": self.elapsed_s,

@@ -12,12 +12,14 @@ import torch
 from click.testing import CliRunner
 from safetensors import safe_open
 
+from depthwire.daemon.geometry import network_input_size
 from depthwire.daemon.network.depth_anything import EncoderConfig
 from depthwire.training import network, run_state
 from depthwire.training.cli import STARTER, main
-from depthwire.training.export import export
+from depthwire.training.dataset import PICTURE_SIZES
+from depthwire.training.export import INPUT_SIZE, export
 from depthwire.training.losses import LossWeights, depth_loss
-from depthwire.training.schedule import BadStages, Budget, learning_rate, parse_stages, stage_at
+from depthwire.training.schedule import DEFAULT_STAGES, BadStages, Budget, learning_rate, parse_stages, stage_at
 from depthwire.training.train import RunOptions, Trainer
 
 TINY = EncoderConfig(24, 4, 2, (0, 1, 2, 3), 8, (4, 8, 12, 16))
@@ -64,6 +66,27 @@ def test_a_run_cut_after_any_step_goes_on_to_the_same_weights_bit_for_bit(option
     assert len(logged) == 8
 
 
+def test_processes_prepare_the_same_batches_as_a_thread_also_after_a_cut(options: RunOptions, tmp_path: Path) -> None:
+    """Of few steps, and cut: then what was ordered ahead and not trained on comes again."""
+    budget = Budget(steps=5)
+    whole = Trainer(replace(options, budget=budget, out=tmp_path / "whole"))
+    whole._evaluate = lambda: None  # type: ignore[method-assign]
+    assert whole.run()
+    for complete in (False, True):
+        part = Trainer(replace(options, budget=budget, loaders=2))
+        part._evaluate = lambda: None  # type: ignore[method-assign]
+
+        def write(entry: dict, part: Trainer = part, log: run_state.Log = part._log) -> None:
+            run_state.Log.write(log, entry)
+            if part.step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        part._log.write = write  # type: ignore[method-assign]
+        assert part.run() is complete
+    expected = weights(whole)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(part).items())
+
+
 def test_muon_steps_the_blocks_matrices_and_adamw_all_the_rest(options: RunOptions) -> None:
     adamw, muon = Trainer(options).optimisers
     plain = Trainer(replace(options, muon_rate=0.0))
@@ -100,32 +123,48 @@ def test_a_crash_while_the_state_is_written_leaves_the_state_before(
     assert state["step"] == 0
 
 
-def test_every_weight_in_use_learns_and_the_position_embedding_too(tiny: None) -> None:
+def test_every_weight_in_use_learns(tiny: None) -> None:
     model = network.trainable(None)
     pictures = torch.randn(2, 3, 42, 56)
-    depth_loss(
-        network.forward(model, model.pretrained, pictures), torch.rand(2, 42, 56) * 9, LossWeights()
-    ).total.backward()
+    depth_loss(model(pictures), torch.rand(2, 42, 56) * 9, LossWeights()).total.backward()
     idle = [name for name, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert idle == []
-    assert model.pretrained.pos_embed.grad is not None
 
 
-def test_training_interpolates_positions_exactly_as_the_daemon_does() -> None:
+def test_positions_are_the_same_at_every_size_of_a_picture() -> None:
+    encoder = network.trainable(STARTER).pretrained
+    width = encoder.config.width
+
+    def grid(rows: int, columns: int) -> torch.Tensor:
+        return encoder.position_embedding(rows, columns)[:, 1:].reshape(1, rows, columns, width).permute(0, 3, 1, 2)
+
+    fine = torch.nn.functional.interpolate(grid(26, 36), (13, 18), mode="area")
+    together = torch.stack((fine.flatten(), grid(13, 18).flatten()))
+    assert torch.corrcoef(together)[0, 1] > 0.98
+
+
+def test_positions_differ_from_place_to_place_and_are_not_lost_beside_the_picture() -> None:
     model = network.trainable(STARTER)
-    for rows, columns in ((9, 12), (13, 18), (13, 23), (37, 37)):
-        expected = model.pretrained.position_embedding(rows, columns)
-        torch.testing.assert_close(network.positions(model.pretrained, rows, columns), expected, rtol=0, atol=0)
+    positions = model.pretrained.position_embedding(9, 12)[0, 1:]
+    distances = torch.cdist(positions, positions).fill_diagonal_(torch.inf)
+    tokens = model.pretrained.patch_embed(torch.randn(1, 3, 126, 168))
+    assert distances.min() > 0.2 * positions.norm(dim=1).mean()
+    assert positions.square().mean() > 0.01 * tokens.square().mean()
 
 
-def test_norms_biases_tokens_and_positions_do_not_decay() -> None:
+def test_positions_are_not_trained() -> None:
+    model = network.trainable(STARTER)
+    assert not model.pretrained.pos_embed.requires_grad
+
+
+def test_norms_biases_and_tokens_do_not_decay() -> None:
     model = network.trainable(STARTER)
     decayed, kept = network.parameter_groups(model, 0.05)
     assert decayed["weight_decay"] == 0.05
     assert kept["weight_decay"] == 0
     kept_ids = {id(parameter) for parameter in kept["params"]}
     encoder = model.pretrained
-    assert {id(encoder.pos_embed), id(encoder.cls_token), id(encoder.norm.weight)} <= kept_ids
+    assert {id(encoder.cls_token), id(encoder.norm.weight)} <= kept_ids
     assert all(parameter.ndim >= 2 for parameter in decayed["params"])
 
 
@@ -175,3 +214,8 @@ def test_a_run_refuses_a_weight_for_an_unknown_layout_as_rendering_does(data: Pa
     outcome = CliRunner().invoke(main, ["run", *flags])
     assert outcome.exit_code == 1
     assert "no layout yrad; there are yard" in outcome.output
+
+
+def test_the_last_stage_has_the_shapes_that_the_daemon_gives_to_pictures() -> None:
+    shapes = {network_input_size(height, width, INPUT_SIZE) for width, height, _ in PICTURE_SIZES}
+    assert shapes <= set(parse_stages(DEFAULT_STAGES)[-1].shapes)
