@@ -29,7 +29,7 @@ _INITIAL_STD = 0.02
 _PERIODS = (0.25, 4.0)
 """Fewest and most of a position's waves, over the height or the width of a picture."""
 _AMPLITUDE = 2.0
-"""Of these waves. Tokens of patches have a root mean square of 5 in a trained starter: far less would be lost in them."""
+"""Of these waves. In a trained starter the tokens of patches have a root mean square of 5: far less would be lost."""
 
 
 class UnusableWeights(TrainingError):
