@@ -187,9 +187,8 @@ class Dispatcher:
             hello.max_batch,
         )
         for key, lost in self._lost_loads.items():
-            if lost >= _MAX_ATTEMPTS and isinstance(
-                key, Checkpoint
-            ):  # or it would end one after another, once it is up
+            # Or it would end one worker after another, each as soon as it is up.
+            if lost >= _MAX_ATTEMPTS and isinstance(key, Checkpoint):
                 link.residency.set(key, State.FAILED, 0, self._clock())
         for checkpoint in self._preload:
             self._load(link, checkpoint)
@@ -244,7 +243,7 @@ class Dispatcher:
     def _give_up_load(self, checkpoint: Checkpoint, error: DepthwireError) -> None:
         """A worker could not load a checkpoint: answer who waits for it, unless another worker may still manage."""
         self._metrics.note(self._metrics.load_failures, checkpoint.name)
-        if any(_may_manage(other, checkpoint) for other in self.supervisor.ready):
+        if any(other.residency.may_have(checkpoint) for other in self.supervisor.ready):
             return
         for pending in self._scheduler.waiting_for(checkpoint):
             self._refuse(pending, error)
@@ -275,6 +274,10 @@ class Dispatcher:
             else:  # not retryable: this request has ended two workers
                 self._refuse(pending, InternalError(f"the worker {problem} while it held this request, twice"))
         link.in_flight.clear()
+        self._count_lost_loads(link, problem)
+
+    def _count_lost_loads(self, link: WorkerLink, problem: str) -> None:
+        """Give up what a worker loaded or warmed when it ended, if it is the second that ended so."""
         for key in link.residency.unfinished:
             lost = self._lost_loads[key] = self._lost_loads.get(key, 0) + 1
             if lost < _MAX_ATTEMPTS:
@@ -387,8 +390,7 @@ class Dispatcher:
 
     def _may_load(self, link: WorkerLink, checkpoint: Checkpoint) -> bool:
         """False for what a worker has ended over while this one loads another: that must not share its fate again."""
-        loading = [r.checkpoint for r in link.residency if r.state is State.LOADING and r.checkpoint != checkpoint]
-        return checkpoint not in self._lost_loads or not loading
+        return checkpoint not in self._lost_loads or set(link.residency.loading) <= {checkpoint}
 
     def _has_room(self, link: WorkerLink) -> bool:
         assert link.hello is not None
@@ -429,12 +431,6 @@ class Dispatcher:
         link.staged += 1
         link.residency.begin(pending.bucket, pending.model, now)
         return link.send(_job(pending))
-
-
-def _may_manage(link: WorkerLink, checkpoint: Checkpoint) -> bool:
-    """Whether a worker has a checkpoint, or is at loading it: one that has failed is no hope for who waits."""
-    resident = link.residency.get(checkpoint)
-    return resident is not None and resident.state is not State.FAILED
 
 
 def _bucket(encoder: str, dataset: str, height: int, width: int) -> Bucket:

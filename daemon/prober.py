@@ -60,8 +60,7 @@ class Prober:
         resident = _latest(link)
         if resident is None:
             # Nothing is loaded: have the default model loaded, unless something else is on its way.
-            is_loading = any(r.state is State.LOADING for r in link.residency)
-            if not is_loading and now >= proof.load_at:
+            if not link.residency.loading and now >= proof.load_at:
                 proof.load_at = now + _RELOAD_S
                 self._load(link, self._default)
             return False

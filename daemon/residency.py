@@ -89,11 +89,20 @@ class Residency:
         return self._table.get(checkpoint.name)
 
     @property
+    def loading(self) -> list[Checkpoint]:
+        """The checkpoints that are on their way."""
+        return [resident.checkpoint for resident in self if resident.state is State.LOADING]
+
+    @property
     def unfinished(self) -> list[Checkpoint | Bucket]:
         """The checkpoints that are loading, and the input sizes that are made ready."""
-        loading: list[Checkpoint | Bucket] = [r.checkpoint for r in self if r.state is State.LOADING]
         shapes = [Bucket(r.checkpoint, *size) for r in self for size, s in r.shapes.items() if s.state is State.LOADING]
-        return loading + shapes
+        return [*self.loading, *shapes]
+
+    def may_have(self, checkpoint: Checkpoint) -> bool:
+        """Whether the checkpoint is loaded or on its way: one that has failed is no hope for who waits."""
+        resident = self.get(checkpoint)
+        return resident is not None and resident.state is not State.FAILED
 
     def has(self, checkpoint: Checkpoint) -> bool:
         """Whether the checkpoint is loaded."""
@@ -126,9 +135,8 @@ class Residency:
 
         What loads is not unloaded for another one: were the others to make way meanwhile, nothing at all would run.
         """
-        states = {resident.state for resident in self}
         over = all(now - resident.since >= TIME_SLICE_S for resident in self if resident.state is State.READY)
-        return over and State.LOADING not in states
+        return over and not self.loading
 
     def make_room(
         self, checkpoint: Checkpoint, incoming_bytes: int, now: float, wanted: Collection[str] = ()

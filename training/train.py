@@ -25,7 +25,7 @@ from depthwire.training.augment import Augmentation
 from depthwire.training.errors import TrainingError
 from depthwire.training.evaluate import WITHOUT_SCALE
 from depthwire.training.export import INPUT_SIZE, export
-from depthwire.training.loader import Batch, Loader
+from depthwire.training.loader import Batch, Loader, Picks
 from depthwire.training.losses import Losses, LossWeights, depth_loss
 from depthwire.training.memory import keep_freed_memory
 from depthwire.training.metrics import mean_scores
@@ -40,7 +40,7 @@ from depthwire.training.network import (
 from depthwire.training.prediction import HeldOut, held_out_pictures, score_all
 from depthwire.training.sampling import Sampler
 from depthwire.training.schedule import DEFAULT_STAGES, Budget, Stage, learning_rate, parse_stages, stage_at
-from depthwire.training.shards import Shard, find_shards
+from depthwire.training.shards import find_shards
 
 
 class Diverged(TrainingError):
@@ -149,13 +149,11 @@ class Trainer:
         return complete
 
     def _train(self, loader: Loader, bar: Any) -> None:
-        """One step, and the order for those that come after it."""
+        """One step, with the batches of the next ones under way."""
         started = time.monotonic()
-        if not len(loader):
+        while len(loader) <= loader.ahead:  # this step's and those to prepare beside it
             self._order(loader)
         batch = loader.take()
-        while len(loader) < loader.ahead:
-            self._order(loader, taken=1)
         rate = self._set_learning_rate()
         losses, norm = self._update(batch)
         self.step += 1
@@ -196,9 +194,9 @@ class Trainer:
         self.average.update(self.step)
         return losses, norm
 
-    def _order(self, loader: Loader, taken: int = 0) -> None:
-        """Have the next batch prepared. taken: batches that left the loader and are not trained on yet."""
-        options, step = self.options, self.step + taken + len(loader)
+    def _order(self, loader: Loader) -> None:
+        """Have the next batch prepared that is not under way."""
+        options, step = self.options, self.step + len(loader)
         stage = stage_at(options.stages, options.budget.progress(step, self.elapsed_s))
         rng = np.random.default_rng([options.seed, step])
         height, width = stage.shapes[int(rng.integers(len(stage.shapes)))]
@@ -233,7 +231,7 @@ class Trainer:
                 export(self.average.model, self.options.out / run_state.BEST)
         run_state.draw_curves(self.options.out)
 
-    def save(self, untrained: list[tuple[Shard, int]]) -> None:
+    def save(self, untrained: Picks) -> None:
         """Write all that the run needs to go on. untrained: the pictures of the batches that are prepared already."""
         state = {
             "step": self.step,
