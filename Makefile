@@ -32,7 +32,7 @@ test: $(VENV)/.dev  ## run the tests (ARGS="-k …" for some)
 test-ros: $(VENV)/.dev  ## install Debian's ROS 1 with apt, as root, and run the ROS tests with it
 	apt-get update --quiet
 	apt-get install --yes --quiet --no-install-recommends $(ROS_PACKAGES)
-	DEPTHWIRE_NEED_ROS=1 $(BIN)/python -m pytest tests/ros $(ARGS)
+	DEPTHWIRE_NEED_ROS=1 $(BIN)/python -m pytest tests/client/ros $(ARGS)
 
 soak: $(VENV)/.dev  ## the reliability campaigns at full counts, which takes hours (ARGS="-k …" for some; figures into build/figures.jsonl)
 	@mkdir -p build

@@ -304,7 +304,7 @@ def gpu(
 def weights(folder: Path, encoder: str, dataset: str, seed: int) -> None:
     """Write random weights under the official file name into FOLDER: for speed only, their depth means nothing."""
     from depthwire.bench.weights import write_random_checkpoint
-    from depthwire.daemon.catalogue import UnknownModel
+    from depthwire.daemon.models.catalogue import UnknownModel
 
     try:
         click.echo(write_random_checkpoint(encoder, dataset, folder, seed))
@@ -333,7 +333,7 @@ def record(reports: Sequence[Path], into: Path) -> None:
 def _rig(out: Path, **options: Any) -> tuple[RigOptions, str]:
     """The engine that the options describe, with weights to run it on, and what those weights are."""
     from depthwire.bench.weights import checkpoints_for
-    from depthwire.daemon.catalogue import InvalidInputSize, UnknownModel
+    from depthwire.daemon.models.catalogue import InvalidInputSize, UnknownModel
 
     model: str = options["model"]
     checkpoints: Path | None = options["checkpoints"]

@@ -141,10 +141,10 @@ class LoadedEngine:
     """
 
     def __init__(self, options: RigOptions) -> None:
-        from depthwire.daemon.catalogue import lookup, parse_model_key
-        from depthwire.daemon.checkpoints import resolve
-        from depthwire.daemon.cores import usable_cores
-        from depthwire.daemon.engine import EngineOptions, create_engine
+        from depthwire.daemon.engines.engine import EngineOptions, create_engine
+        from depthwire.daemon.models.catalogue import lookup, parse_model_key
+        from depthwire.daemon.models.checkpoints import resolve
+        from depthwire.daemon.seam.cores import usable_cores
 
         threads = options.threads or usable_cores()
         engine_options = EngineOptions(
@@ -165,8 +165,8 @@ class LoadedEngine:
 
     def decode(self, data: bytes) -> npt.NDArray[np.uint8]:
         """Pixels (height, width, 3), blue first."""
-        from depthwire.daemon.decode import decode_image
-        from depthwire.daemon.image_header import read_image_header
+        from depthwire.daemon.images.decode import decode_image
+        from depthwire.daemon.images.header import read_image_header
 
         header = read_image_header(data)
         return decode_image(memoryview(data), header.format, header.height, header.width)
@@ -217,12 +217,12 @@ class LoadedEngine:
         return times
 
     def _input_size(self, height: int, width: int) -> tuple[int, int]:
-        from depthwire.daemon.geometry import network_input_size
+        from depthwire.daemon.models.geometry import network_input_size
 
         return network_input_size(height, width, self._key.size)
 
     def _target(self, depth: npt.NDArray[np.float32]) -> Any:
-        from depthwire.daemon.engine import Target
+        from depthwire.daemon.engines.engine import Target
 
         return Target(depth, None, self.scale, 1.0, 1.0, 0.0, 0.0)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import cast
 
 from depthwire.bench.images import synthetic_pixels
-from depthwire.daemon.catalogue import lookup, parse_model_key
-from depthwire.daemon.checkpoints import find_on_disk
+from depthwire.daemon.models.catalogue import lookup, parse_model_key
+from depthwire.daemon.models.checkpoints import find_on_disk
 
 RANDOM_WEIGHTS = "random weights (speed only: their depth means nothing)"
 _CALIBRATION_SIZE = 182
@@ -42,8 +42,8 @@ def write_random_checkpoint(encoder: str, dataset: str, folder: Path, seed: int 
     """
     import torch
 
-    from depthwire.daemon.network.depth_anything import ENCODERS, DepthAnythingV2
-    from depthwire.daemon.network.preprocess import normalise
+    from depthwire.daemon.models.depth_anything import ENCODERS, DepthAnythingV2
+    from depthwire.daemon.models.preprocess import normalise
 
     checkpoint = lookup(encoder, dataset)
     torch.manual_seed(seed)

@@ -8,8 +8,8 @@ from depthwire.client.core import ClientClosedError
 from depthwire.client.images import ImageFetchError, MissingEncoderError
 from depthwire.client.profiles import ProfileError
 from depthwire.client.results import DepthMap, PointCloud
-from depthwire.client.stream_items import Frame, StreamItem
-from depthwire.client.streams import AsyncDepthStream, DepthStream
+from depthwire.client.streams.items import Frame, StreamItem
+from depthwire.client.streams.iterators import AsyncDepthStream, DepthStream
 from depthwire.client.sync_client import DepthClient, DepthFuture
 from depthwire.protocol import (
     BadImageError,

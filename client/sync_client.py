@@ -13,8 +13,8 @@ from depthwire.client.connection import Connection
 from depthwire.client.core import Call
 from depthwire.client.images import ImageSource
 from depthwire.client.results import DepthMap, Health, PointCloud, Result
-from depthwire.client.stream_items import Policy
-from depthwire.client.streams import DepthStream, Frames
+from depthwire.client.streams.items import Policy
+from depthwire.client.streams.iterators import DepthStream, Frames
 from depthwire.protocol import CameraIntrinsics, CancelledError, DepthFormat, DepthwireError
 
 if TYPE_CHECKING:

@@ -1,4 +1,22 @@
-"""The depthwire daemon: a front process that owns the sockets and worker processes that own the devices.
+"""The depthwire daemon: a front process that owns the sockets, and worker processes that own the devices.
 
-A request passes through front.py, image_header.py, scheduler.py, worker.py and an engine, in that order.
+The way of one request, in the order of the files that it passes:
+
+    front/loop.py               reads its frames from the ROUTER socket and has protocol/ parse them
+    front/authenticator.py      says whose key it came with, where the daemon has keys
+    front/admission.py          checks its limits, by images/header.py, models/catalogue.py and models/geometry.py
+    front/scheduler.py          keeps it among the others, within quotas, until a worker has room and its turn has come
+    front/dispatcher.py         has its model loaded where it must be, reserves its result in seam/arena.py, hands it over
+    front/supervisor.py         sends the job (seam/jobs.py) to the worker process, which it keeps alive
+    ─────────────────────────── the wall between the two processes ───────────────────────────
+    worker/intake.py            receives the job in the thread that will decode it
+    images/decode.py            turns its bytes into pixels, once images/container.py has judged the file
+    worker/pipeline.py          puts it into a batch with what shares its model and input size, and runs that
+    engines/openvino.py         runs the network: or cuda.py, torch_cpu.py, null.py; its layers are in models/
+    worker/result_writer.py     writes depth and points to their place in the arena, by results/ and seam/layout.py
+    ─────────────────────────── and back ───────────────────────────
+    front/dispatcher.py         hears that it is done, frees what it held, tells forecast, metrics and proof
+    front/outbox.py             sends the reply, whose arrays are views of the arena, and frees them once they are sent
+
+`__main__` reads the settings (config.py) and starts the front. config.py and logs.py are below all rooms.
 """

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from depthwire.daemon.catalogue import InvalidInputSize, UnknownModel
 from depthwire.daemon.config import InvalidSettings, config_options, from_options
 from depthwire.daemon.logs import set_up_logging
+from depthwire.daemon.models.catalogue import InvalidInputSize, UnknownModel
 
 log = logging.getLogger("depthwire")
 
@@ -26,7 +26,7 @@ def main(**options: Any) -> None:
     """
     config = from_options(options)
     set_up_logging(config.log_level, config.log_format)
-    from depthwire.daemon.front import Front
+    from depthwire.daemon.front.loop import Front
 
     try:
         front = Front(config)

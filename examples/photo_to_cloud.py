@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from depthwire.client import CameraIntrinsics, DepthClient
-from depthwire.client.pictures import depth_picture, side_by_side
-from depthwire.client.ply import write_ply
+from depthwire.client.view.pictures import depth_picture, side_by_side
+from depthwire.client.view.ply import write_ply
 
 photo = Path(sys.argv[1] if len(sys.argv) > 1 else "photo.jpg")
 out = Path(sys.argv[2] if len(sys.argv) > 2 else "out")

@@ -12,7 +12,7 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from depthwire.client.cli_keys import write_key_pair
+from depthwire.client.cli.keys import write_key_pair
 from depthwire.protocol.keys import read_key_file, read_public_key
 
 PATIENCE_S = 60.0

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from depthwire.daemon.catalogue import Checkpoint
+from depthwire.daemon.models.catalogue import Checkpoint
 
 
 class StandInHub(ThreadingHTTPServer):

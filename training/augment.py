@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depthwire.daemon.network.preprocess import normalise
+from depthwire.daemon.models.preprocess import normalise
 from depthwire.training.photo import photograph
 from depthwire.training.shards import Shard, decode_colour, decode_depth
 

@@ -16,7 +16,7 @@ from depthwire.training.errors import TrainingError
 _NEW = click.Path(path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-STARTER = Path(__file__).parents[1] / "daemon" / "network" / "depthwire_starter_vitt.safetensors"
+STARTER = Path(__file__).parents[1] / "daemon" / "models" / "depthwire_starter_vitt.safetensors"
 
 
 class TrainingGroup(click.Group):
@@ -127,7 +127,7 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    from depthwire.daemon.cores import usable_cores
+    from depthwire.daemon.seam.cores import usable_cores
     from depthwire.training.dataset import RenderPlan, layouts_of
     from depthwire.training.losses import LossWeights
     from depthwire.training.schedule import Budget, parse_stages

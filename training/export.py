@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from depthwire.daemon.catalogue import lookup
-from depthwire.daemon.network.depth_anything import DepthAnythingV2, build
+from depthwire.daemon.models.catalogue import lookup
+from depthwire.daemon.models.depth_anything import DepthAnythingV2, build
 from depthwire.training.errors import TrainingError
 from depthwire.training.losses import MAX_DEPTH_M
 from depthwire.training.network import ENCODER, trainable

@@ -1,6 +1,6 @@
 """The daemon's network made ready for training: initial weights, positions, moving average.
 
-train.py and evaluate.py build on it. The layers themselves are daemon/network/depth_anything.py's, unchanged.
+train.py and evaluate.py build on it. The layers themselves are daemon/models/depth_anything.py's, unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from depthwire.daemon.network.depth_anything import (
+from depthwire.daemon.models.depth_anything import (
     ENCODERS,
     GRID,
     DepthAnythingV2,

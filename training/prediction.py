@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from depthwire.daemon.geometry import network_input_size
-from depthwire.daemon.network.depth_anything import DepthAnythingV2
-from depthwire.daemon.network.preprocess import normalise
-from depthwire.daemon.network.upsample import upsample
+from depthwire.daemon.models.depth_anything import DepthAnythingV2
+from depthwire.daemon.models.geometry import network_input_size
+from depthwire.daemon.models.preprocess import normalise
+from depthwire.daemon.models.upsample import upsample
 from depthwire.training.losses import MAX_DEPTH_M, MIN_DEPTH_M
 from depthwire.training.metrics import Scores, score
 from depthwire.training.photo import photograph

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from depthwire.client.pictures import INK, PAPER, colourise, pillow
+from depthwire.client.view.pictures import INK, PAPER, colourise, pillow
 from depthwire.training.photo import photograph
 from depthwire.training.render import Picture, Renderer
 from depthwire.training.scene import Scene

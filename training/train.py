@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from depthwire.daemon.network.depth_anything import DepthAnythingV2
+from depthwire.daemon.models.depth_anything import DepthAnythingV2
 from depthwire.training import run_state
 from depthwire.training.augment import Augmentation
 from depthwire.training.errors import TrainingError

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from depthwire.daemon.catalogue import lookup, parse_model_key
-from depthwire.daemon.checkpoints import resolve
-from depthwire.daemon.geometry import network_input_size
-from depthwire.daemon.network.depth_anything import build
+from depthwire.daemon.models.catalogue import lookup, parse_model_key
+from depthwire.daemon.models.checkpoints import resolve
+from depthwire.daemon.models.depth_anything import build
+from depthwire.daemon.models.geometry import network_input_size
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 

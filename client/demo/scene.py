@@ -22,7 +22,7 @@ def write_scene(folder: Path, camera: Camera | None = None, samples: int = 4) ->
 
     Raises PicturesUnavailableError without Pillow, OSError where the folder cannot be written.
     """
-    from depthwire.client.pictures import pillow, save_depth_png16
+    from depthwire.client.view.pictures import pillow, save_depth_png16
 
     camera = camera or Camera()
     world = room()

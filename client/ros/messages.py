@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from depthwire.client.pictures import depth_millimetres
+from depthwire.client.view.pictures import depth_millimetres
 from depthwire.protocol import CameraIntrinsics
 
 DepthEncoding: TypeAlias = Literal["32FC1", "16UC1"]

@@ -52,8 +52,8 @@ def test_the_relative_difference_is_that_of_each_pixel_to_the_reference() -> Non
 def test_random_weights_stand_under_the_official_name_and_give_depth_that_varies(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from depthwire.bench.images import synthetic_pixels
-    from depthwire.daemon.network.depth_anything import build
-    from depthwire.daemon.network.preprocess import normalise
+    from depthwire.daemon.models.depth_anything import build
+    from depthwire.daemon.models.preprocess import normalise
 
     spare = tmp_path / "weights"
     folder, kind = checkpoints_for("vits_hypersim", tmp_path, spare)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import zmq
-from fake_daemon import FakeDaemon
+
+from tests.client.fake_daemon import FakeDaemon
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_daemon import PATIENCE_S, FakeDaemon, Heard
 
 from depthwire.client import (
     AsyncDepthClient,
@@ -25,6 +24,7 @@ from depthwire.client import (
     MissingEncoderError,
     OverloadedError,
 )
+from tests.client.fake_daemon import PATIENCE_S, FakeDaemon, Heard
 
 JPEG = b"\xff\xd8" + bytes(3000)
 CAMERA = CameraIntrinsics(500, 510, 16, 12)

@@ -11,8 +11,9 @@ import pytest
 import zmq
 from click.testing import CliRunner, Result
 
-from depthwire.client import DepthClient, InvalidRequestError, cli
-from depthwire.client.cli_session import Exit, Key, Session
+from depthwire.client import DepthClient, InvalidRequestError
+from depthwire.client.cli import __main__ as cli
+from depthwire.client.cli.session import Exit, Key, Session
 from depthwire.client.curve import load_keys
 from depthwire.client.profiles import load_profile
 from depthwire.protocol.keys import read_key_file, read_public_key

@@ -11,9 +11,9 @@ import textwrap
 import threading
 
 import pytest
-from fake_daemon import PATIENCE_S, FakeDaemon
 
 from depthwire.client import ClientClosedError, DepthClient
+from tests.client.fake_daemon import PATIENCE_S, FakeDaemon
 
 JPEG = b"\xff\xd8" + bytes(3000)
 

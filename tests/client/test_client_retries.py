@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fake_daemon import PATIENCE_S, FakeDaemon, Heard
 
 from depthwire.client import ConnectionLostError, DepthClient, OverloadedError, SupersededError
+from tests.client.fake_daemon import PATIENCE_S, FakeDaemon, Heard
 
 JPEG = b"\xff\xd8" + bytes(3000)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from core_bench import IMAGE, Bench, Box
 
 from depthwire.client.core import Call, ClientClosedError
 from depthwire.client.results import DepthMap
@@ -19,6 +18,7 @@ from depthwire.protocol import (
     result_header,
 )
 from depthwire.protocol.frames import pack_header
+from tests.client.core_bench import IMAGE, Bench, Box
 
 
 @pytest.fixture

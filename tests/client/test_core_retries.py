@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from core_bench import Bench
 
 from depthwire.client.results import DepthMap
 from depthwire.protocol import (
@@ -14,6 +13,7 @@ from depthwire.protocol import (
     ShuttingDownError,
     SupersededError,
 )
+from tests.client.core_bench import Bench
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_daemon import FakeDaemon
 
 from depthwire.client import DepthClient, ProfileError
 from depthwire.client.profiles import default_path, load_profile, split_model
+from tests.client.fake_daemon import FakeDaemon
 
 LAB = """
 profiles:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import zmq
-from fake_daemon import HEIGHT, PATIENCE_S, WIDTH, FakeDaemon, Heard, answer_frames
 
 from depthwire.client import (
     BadImageError,
@@ -28,6 +27,7 @@ from depthwire.client import (
     UnknownOpError,
 )
 from depthwire.protocol import ResultOptions
+from tests.client.fake_daemon import HEIGHT, PATIENCE_S, WIDTH, FakeDaemon, Heard, answer_frames
 
 JPEG = b"\xff\xd8" + bytes(3000)
 CAMERA = CameraIntrinsics(500, 510, 16, 12)

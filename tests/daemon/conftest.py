@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from depthwire.daemon import catalogue
-from depthwire.daemon.scheduler import Pending
+from depthwire.daemon.front.scheduler import Pending
+from depthwire.daemon.models import catalogue
 from depthwire.protocol import CameraIntrinsics, Op, Request
 
 MakePending = Callable[..., Pending]

@@ -20,7 +20,7 @@ import torch
 import zmq
 
 from depthwire.client import CameraIntrinsics, DepthClient, DepthwireError, ShuttingDownError
-from depthwire.daemon.network.depth_anything import ENCODERS, DepthAnythingV2
+from depthwire.daemon.models.depth_anything import ENCODERS, DepthAnythingV2
 from depthwire.protocol import frames, parse_reply
 from tests.e2e.conftest import DaemonFactory, children_gone, free_endpoint
 from tests.pictures import jpeg

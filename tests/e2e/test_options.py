@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from depthwire.client import AsyncDepthClient, CameraIntrinsics, DepthClient, InvalidRequestError, cli
+from depthwire.client import AsyncDepthClient, CameraIntrinsics, DepthClient, InvalidRequestError
+from depthwire.client.cli import __main__ as cli
 from tests.e2e.conftest import Daemon, free_endpoint
 from tests.pictures import encode, jpeg, scene
 

@@ -16,8 +16,8 @@ import zlib
 import atheris
 
 with atheris.instrument_imports(include=["depthwire"]):
-    from depthwire.daemon.decode import decode_image
-    from depthwire.daemon.image_header import read_image_header
+    from depthwire.daemon.images.decode import decode_image
+    from depthwire.daemon.images.header import read_image_header
     from depthwire.protocol import BadImageError
 
 from tests.fuzz.seeds import folders

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pytest
 
 from depthwire.client import BadImageError, DepthClient
-from depthwire.daemon.decode import decode_image
-from depthwire.daemon.image_header import read_image_header
+from depthwire.daemon.images.decode import decode_image
+from depthwire.daemon.images.header import read_image_header
 from tests.e2e.conftest import DaemonFactory
 from tests.pictures import encode, scene
 from tests.reliability.conftest import Count

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from depthwire.client import DepthClient, DepthwireError
-from depthwire.daemon.catalogue import Checkpoint, lookup
-from depthwire.daemon.compiled_cache import CompiledCache
+from depthwire.daemon.engines.compiled_cache import CompiledCache
+from depthwire.daemon.models.catalogue import Checkpoint, lookup
 from tests.e2e.conftest import Daemon, DaemonFactory, free_endpoint
 from tests.hub import StandInHub, serve_hub
 from tests.pictures import jpeg

@@ -12,7 +12,7 @@ import pytest
 
 from depthwire.client import DepthClient
 from depthwire.daemon.config import Config
-from depthwire.daemon.front import Front
+from depthwire.daemon.front.loop import Front
 from tests.curve import PATIENCE_S, STRANGERS, Keys, Peer, robot_and_stranger, with_key
 from tests.e2e.conftest import Daemon, free_endpoint
 from tests.e2e.test_seeing_it_run import metrics_port, scrape

@@ -12,8 +12,8 @@ import torch
 from click.testing import CliRunner
 from safetensors import safe_open
 
-from depthwire.daemon.geometry import network_input_size
-from depthwire.daemon.network.depth_anything import EncoderConfig
+from depthwire.daemon.models.depth_anything import EncoderConfig
+from depthwire.daemon.models.geometry import network_input_size
 from depthwire.training import network, run_state
 from depthwire.training.cli import STARTER, main
 from depthwire.training.dataset import PICTURE_SIZES

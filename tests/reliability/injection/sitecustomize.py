@@ -41,7 +41,7 @@ class StickyDeviceError(RuntimeError):
 
 
 def _install_faults(folder: Path, batch_s: float) -> None:
-    from depthwire.daemon import engine_null
+    from depthwire.daemon.engines import null as engine_null
 
     finish_of_engine = engine_null.NullNetwork.finish
     broken = False
@@ -134,7 +134,7 @@ def _install_leak(owner: Any, name: str, size: int) -> None:
 def _install_heartbeat(interval_ms: int, timeout_ms: int) -> None:
     import zmq
 
-    from depthwire.daemon import front
+    from depthwire.daemon.front import loop as front
 
     original = front._router
 
@@ -161,14 +161,14 @@ def _install() -> None:
         if folder := os.environ.get("DEPTHWIRE_TEST_FAULTS"):
             _install_faults(Path(folder), float(os.environ.get("DEPTHWIRE_TEST_BATCH_S", "0")))
         if leak[0] == "worker":
-            from depthwire.daemon import decode  # not the worker's own module: that is __main__, imported after this
+            from depthwire.daemon.images import decode  # before the pipeline imports the function from it
 
             _install_leak(decode, "decode_image", int(leak[1]))
     elif _is_module("depthwire.daemon"):
         if heartbeat := os.environ.get("DEPTHWIRE_TEST_HEARTBEAT"):
             _install_heartbeat(*map(int, heartbeat.split(",")))
         if leak[0] == "front":
-            from depthwire.daemon.metrics import Metrics
+            from depthwire.daemon.front.metrics import Metrics
 
             _install_leak(Metrics, "answered", int(leak[1]))
 

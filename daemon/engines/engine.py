@@ -1,0 +1,160 @@
+"""The seam between the worker and what runs a network: an Engine loads checkpoints, a Network runs batches.
+
+The worker calls `prepare` for each image in a decode thread, `infer` for each batch in the engine thread and `finish`
+for each result in a finishing thread. Nothing on the worker's side of the seam knows which network or device it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from depthwire.daemon.models.catalogue import Checkpoint
+
+MEMORY_SHARE = 0.5
+"""Of the device's memory, for weights: the rest is for activations and for whoever else is there."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one result goes, in the arena, and what makes it of the network's output."""
+
+    depth: npt.NDArray[np.float32]
+    """(height, width) of the picture."""
+    points: npt.NDArray[np.float32] | None
+    """(height, width, 3), or None where only depth is wanted."""
+    scale: float
+    """The network's output times this is the depth."""
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+class Network(Protocol):
+    """A checkpoint on a device, ready to run."""
+
+    bytes: int
+    """Device memory that its weights take."""
+
+    def prepare(self, bgr: npt.NDArray[np.uint8], height: int, width: int) -> Any:
+        """The network's input of `height` × `width` for a picture (h, w, 3); called from several threads."""
+        ...
+
+    def warm(self, height: int, width: int) -> None:
+        """Make this input size ready to run; it may take seconds. Called beside `infer` of other sizes.
+
+        Never called where the engine's `max_shapes` is 0; elsewhere always before the first input of a size.
+        """
+        ...
+
+    def forget(self, height: int, width: int) -> None:
+        """Give up what `warm` made for this size; nothing of it is in flight."""
+        ...
+
+    def infer(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """One output for each prepared input, all of the same size. One thread calls it."""
+        ...
+
+    def finish(self, output: Any, target: Target) -> tuple[float, float]:
+        """Write an output to its target; returns the least and the greatest depth. Called from several threads."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs networks on one device."""
+
+    name: str
+    device: str
+    precision: str
+    max_batch: int
+    max_shapes: int
+    """How many input sizes, of all networks together, can be kept warm; 0 if none needs to be."""
+    memory_bytes: int
+    """Memory that loaded checkpoints may take together, unless the operator sets a budget."""
+
+    def load(self, checkpoint: Checkpoint, path: Path | None) -> Network:
+        """The checkpoint in file `path` on the device; called beside `infer` of other networks."""
+        ...
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether a smaller batch may succeed where this error ended one."""
+        ...
+
+    def is_poisoned(self, error: BaseException) -> bool:
+        """Whether after this error the device answers nothing but errors until the process ends."""
+        ...
+
+
+@runtime_checkable
+class PageLocking(Protocol):
+    """An engine whose device writes results to the arena by itself, where the arena's memory is page-locked."""
+
+    def page_lock(self, memory: mmap.mmap) -> None:
+        """Page-lock the arena for this device. Called once, before anything is loaded."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What an operator chose: device `auto`, `cpu` or `cuda:N`, precision `auto` or a name, threads for the CPU."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    max_batch: int = 0
+    threads: int = 1
+    constant_depth: float = 0.5
+
+
+def create_engine(name: str, options: EngineOptions) -> Engine:
+    """The engine called `name`: `torch`, `openvino`, `null`, or `auto` for the best there is on this machine.
+
+    `auto` is torch where there is CUDA, else openvino, or torch where that is not installed.
+
+    Raises ValueError for an engine, a device or a precision that it does not have.
+    """
+    if name == "auto":
+        name = "torch" if _wants_cuda(options.device) or find_spec("openvino") is None else "openvino"
+    if name == "null":
+        from depthwire.daemon.engines.null import NullEngine
+
+        return NullEngine(options)
+    if name == "torch":
+        from depthwire.daemon.engines.cuda import CudaEngine, choose_device
+        from depthwire.daemon.engines.torch_cpu import TorchEngine
+
+        return CudaEngine(options) if choose_device(options.device).type == "cuda" else TorchEngine(options)
+    if name == "openvino":
+        if find_spec("openvino") is None:
+            raise ValueError("the engine openvino needs the package openvino: pip install 'depthwire[daemon]'")
+        from depthwire.daemon.engines.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(options)
+    raise ValueError(f"engine {name!r} is not known; the engines are auto, openvino, torch and null")
+
+
+def _wants_cuda(device: str) -> bool:
+    if device != "auto":
+        return device != "cpu"
+    if not _has_cuda_driver():  # importing torch to hear the same costs seconds, and memory for good
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _has_cuda_driver() -> bool:
+    """Whether torch could find a CUDA device at all: NVIDIA's driver library, or AMD's for a torch built on ROCm."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return Path("/dev/kfd").exists()
+    return True

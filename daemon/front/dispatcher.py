@@ -1,0 +1,488 @@
+"""The dispatcher: the front's dealings with its workers. Loads models, stages requests, takes back what comes of them.
+
+The front calls `turn` after every wait. Whatever a worker does, or fails to do, ends here in one answer for each
+request that it held: a result, an error, or another try on its successor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+from collections.abc import Callable, Collection
+
+from depthwire.daemon.config import Config
+from depthwire.daemon.front.metrics import Metrics
+from depthwire.daemon.front.outbox import Outbox
+from depthwire.daemon.front.prober import Prober, is_probe
+from depthwire.daemon.front.residency import Bucket, State
+from depthwire.daemon.front.scheduler import Pending, Scheduler
+from depthwire.daemon.front.supervisor import Patience, Supervisor, WorkerLink, WorkerState
+from depthwire.daemon.models import catalogue
+from depthwire.daemon.models.catalogue import Checkpoint
+from depthwire.daemon.seam import jobs
+from depthwire.daemon.seam.arena import Arena
+from depthwire.daemon.seam.cores import usable_cores
+from depthwire.daemon.seam.devices import worker_devices
+from depthwire.protocol import (
+    ERROR_CLASSES,
+    DeadlineExceededError,
+    DepthwireError,
+    InternalError,
+)
+from depthwire.protocol.options import PLAIN
+
+log = logging.getLogger("depthwire.dispatcher")
+
+_MAX_ATTEMPTS = 2
+
+_LOAD_PATIENCE_S = 2.0
+
+_WATCH_INTERVAL_S = 0.1
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        config: Config,
+        arena: Arena,
+        scheduler: Scheduler,
+        outbox: Outbox,
+        clock: Callable[[], float],
+        deliver: Callable[[Pending, jobs.Done], None],
+        refuse: Callable[[Pending, DepthwireError], None],
+        default: Checkpoint,
+        metrics: Metrics,
+    ) -> None:
+        self.failure: str | None = None
+        """Why no worker can ever start, if that is so."""
+        self._config = config
+        self._arena = arena
+        self._scheduler = scheduler
+        self._outbox = outbox
+        self._clock = clock
+        self._deliver = deliver
+        self._refuse = refuse
+        self._metrics = metrics
+        patience = Patience(config.start_timeout_s, 1.0, config.silence_timeout_s, config.batch_timeout_s)
+        self.supervisor = Supervisor(_worker_options(config), arena.fd, patience, self._on_death)
+        keys = [catalogue.parse_model_key(name) for name in config.preload]
+        self._preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
+        self._prober = Prober(default, config.probe_interval_s, arena, self._load, self._warm, self._hand_over)
+        self._lost_loads: dict[Checkpoint | Bucket, int] = {}
+        """How many workers ended while they loaded a checkpoint or warmed a size, for what has not been ready since."""
+        self._watched: dict[int, WorkerLink] = {}
+        self._starts_wake = False
+        """Whether the poller watches for batches that start."""
+        self._watch_at = 0.0
+        self._changes_seen = -1
+
+    def watch(self, poller: select.epoll, now: float) -> None:
+        """Start, ping and replace workers, and have the poller watch exactly those that there are."""
+        # A batch that starts makes room for what waits. Where nothing does, waking for it would cost a turn a batch.
+        starts_wake = self._scheduler.waiting > 0
+        if starts_wake != self._starts_wake:
+            self._starts_wake = starts_wake
+            for link in self._watched.values():
+                if link.state is not WorkerState.DEAD:
+                    poller.modify(link.starts_fileno, self._starts_mask)
+        changed = self.supervisor.changes != self._changes_seen
+        if now < self._watch_at and not changed:
+            return
+        self._watch_at = now + _WATCH_INTERVAL_S
+        self.hear_starts()  # how long a batch has run is what the supervisor judges by
+        self.supervisor.tick(now)
+        for link in self.supervisor.ready:
+            self._prober.turn(link, now)
+        self._changes_seen = self.supervisor.changes
+        current = {link.fileno(): link for link in self.supervisor.links if link is not None}
+        for descriptor, link in self._watched.items():
+            if current.get(descriptor) is not link:
+                with contextlib.suppress(OSError, ValueError):  # the kernel forgot it when it was closed
+                    poller.unregister(descriptor)
+        for descriptor, link in current.items():
+            if self._watched.get(descriptor) is not link:
+                poller.register(descriptor, select.EPOLLIN)
+                poller.register(link.starts_fileno, self._starts_mask)
+        self._watched = current
+
+    @property
+    def _starts_mask(self) -> int:
+        return select.EPOLLIN if self._starts_wake else 0
+
+    def turn(self, readable: Collection[int]) -> None:
+        """Hear the workers whose descriptors are readable, then give waiting requests to those that have room."""
+        for descriptor, link in list(self._watched.items()):
+            if descriptor in readable:
+                self._hear(link)
+            if link.has_outgoing:
+                link.flush()
+        if self._scheduler.waiting:
+            self.hear_starts()
+            self._dispatch()
+
+    def hear_starts(self) -> None:
+        """Take note of the batches that have started. Nobody wakes for them: who needs to know asks."""
+        for link in self._watched.values():
+            if link.state is WorkerState.READY:
+                for started in link.receive_starts():
+                    self._on_started(link, started)
+
+    def abandon(self, pending: Pending) -> None:
+        """Nobody waits for this request any more: never run it, or let its worker stop where it is."""
+        self._scheduler.close(pending)
+        link = None if pending.worker is None else self.supervisor.links[pending.worker]
+        if link is not None:  # its memory comes back when the worker says that it is done with it
+            link.send(jobs.Drop(pending.ticket))
+
+    # ---- what workers say -------------------------------------------------------------------------------------
+
+    def _hear(self, link: WorkerLink) -> None:
+        now = link.heard_at = self._clock()
+        # To find that nothing more is there costs more than to read: with one request out, one message is expected.
+        for message in link.receive(max(1, len(link.in_flight))):
+            match message:
+                case jobs.Done() as done:
+                    self._on_done(link, done)
+                case jobs.Failed() as failed:
+                    self._on_failed(link, failed)
+                case jobs.Dropped(ticket):
+                    self.hear_starts()
+                    pending = self._take_back(link, ticket)
+                    if pending is not None and now >= pending.deadline:
+                        self._scheduler.forecast.note_too_late(pending.bucket, now - pending.handed_over_at)
+                    if pending is not None and not pending.answered:
+                        self._refuse(pending, DeadlineExceededError("timeout_ms passed before it could run"))
+                case jobs.Hello() as hello:
+                    self._on_hello(link, hello)
+                case jobs.Loaded(encoder, dataset, size_bytes):
+                    checkpoint = catalogue.lookup(encoder, dataset)
+                    link.residency.set(checkpoint, State.READY, size_bytes, now)
+                    self._lost_loads.pop(checkpoint, None)
+                    self._metrics.note(self._metrics.loads, checkpoint.name)
+                    self._prober.turn(link, now)
+                    log.info("%s loaded, %.0f MB", checkpoint.name, size_bytes / 1e6)
+                case jobs.Warmed(encoder, dataset, height, width):
+                    bucket = _bucket(encoder, dataset, height, width)
+                    link.residency.set_shape(bucket, State.READY, now)
+                    self._lost_loads.pop(bucket, None)
+                    self._prober.turn(link, now)
+                case jobs.WarmFailed(encoder, dataset, height, width, text):
+                    self._on_warm_failed(link, _bucket(encoder, dataset, height, width), text)
+                case jobs.LoadFailed(encoder, dataset, code, text):
+                    self._on_load_failed(link, catalogue.lookup(encoder, dataset), code, text)
+                case _:
+                    pass  # a pong: hearing it is all
+        if link.state is WorkerState.DEAD:
+            self.supervisor.bury(link, None, now)
+
+    def _on_hello(self, link: WorkerLink, hello: jobs.Hello) -> None:
+        self.supervisor.welcome(link, hello, self._config.model_memory_mb * 2**20 or None)
+        log.info(
+            "worker %d ready: pid %d, engine %s, device %s, %s, batches of up to %d",
+            link.slot,
+            hello.pid,
+            hello.engine,
+            hello.device,
+            hello.precision,
+            hello.max_batch,
+        )
+        for key, lost in self._lost_loads.items():
+            # Or it would end one worker after another, each as soon as it is up.
+            if lost >= _MAX_ATTEMPTS and isinstance(key, Checkpoint):
+                link.residency.set(key, State.FAILED, 0, self._clock())
+        for checkpoint in self._preload:
+            self._load(link, checkpoint)
+        self._prober.turn(link, self._clock())
+
+    def _on_started(self, link: WorkerLink, started: jobs.Started) -> None:
+        link.batch_started, link.running = self._clock(), set(started.tickets)
+        for ticket in started.tickets:
+            link.in_flight[ticket].started = True
+            link.staged -= 1
+        if size := len(started.tickets) - sum(map(is_probe, started.tickets)):
+            self._metrics.batch_sizes.observe(size)
+
+    def _on_done(self, link: WorkerLink, done: jobs.Done) -> None:
+        pending = link.in_flight[done.ticket]
+        while not pending.started and (starts := link.receive_starts(1)):
+            self._on_started(link, starts[0])
+        link.proof.succeeded(self._clock())
+        if not is_probe(done.ticket):  # it is much smaller than what clients send
+            self._note_answer(link, pending, done)
+        if not pending.answered:
+            self._deliver(pending, done)
+        self._take_back(link, done.ticket)
+
+    def _note_answer(self, link: WorkerLink, pending: Pending, done: jobs.Done) -> None:
+        now = link.heard_at
+        since_last_s, held_s = now - link.busy_since, now - pending.handed_over_at
+        link.busy_since = now
+        forecast = self._scheduler.forecast
+        forecast.note_answer(pending.bucket, 1e-3 * done.infer_ms, done.batch_size, since_last_s, held_s, now)
+
+    def _on_failed(self, link: WorkerLink, failed: jobs.Failed) -> None:
+        self.hear_starts()  # it may have failed before it started, or after
+        pending = self._take_back(link, failed.ticket)
+        if failed.code == InternalError.code:
+            self._note_failure(link)
+        if pending is not None and not pending.answered:
+            error_class = ERROR_CLASSES.get(failed.code, InternalError)
+            field = "image" if failed.code == "BAD_IMAGE" else None
+            self._refuse(pending, error_class(failed.message, field=field, retryable=failed.retryable))
+
+    def _note_failure(self, link: WorkerLink) -> None:
+        """A worker's engine failed, through no fault of a picture that could be named."""
+        link.proof.failed(self._clock())
+        self._metrics.engine_failures += 1
+
+    def _on_load_failed(self, link: WorkerLink, checkpoint: Checkpoint, code: str, text: str) -> None:
+        link.residency.set(checkpoint, State.FAILED, 0, self._clock())
+        self._lost_loads.pop(checkpoint, None)
+        self._give_up_load(checkpoint, ERROR_CLASSES.get(code, InternalError)(text))
+
+    def _give_up_load(self, checkpoint: Checkpoint, error: DepthwireError) -> None:
+        """A worker could not load a checkpoint: answer who waits for it, unless another worker may still manage."""
+        self._metrics.note(self._metrics.load_failures, checkpoint.name)
+        if any(other.residency.may_have(checkpoint) for other in self.supervisor.ready):
+            return
+        for pending in self._scheduler.waiting_for(checkpoint):
+            self._refuse(pending, error)
+
+    def _on_warm_failed(self, link: WorkerLink, bucket: Bucket, text: str) -> None:
+        link.residency.set_shape(bucket, State.FAILED, self._clock())
+        self._note_failure(link)
+        for pending in self._scheduler.waiting_for(bucket.checkpoint, bucket.size):
+            self._refuse(pending, InternalError(f"{pending.model} cannot run at this image's shape: {text}"))
+
+    def _on_death(self, link: WorkerLink, problem: str) -> None:
+        """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up.
+
+        That is what it ran, and what it loaded or warmed. Where it did neither, any of what it held may have ended it.
+        """
+        if self.supervisor.is_hopeless:
+            self.failure = "the worker cannot start with these settings; the lines above say why"
+        suspects = link.running & link.in_flight.keys()
+        if not suspects and not link.residency.unfinished:
+            suspects = set(link.in_flight)
+        for ticket, pending in sorted(link.in_flight.items(), reverse=True):
+            self._free_blocks(pending)
+            if pending.answered:
+                continue
+            pending.attempts += ticket in suspects
+            if pending.attempts < _MAX_ATTEMPTS:
+                self._scheduler.requeue(pending)
+            else:  # not retryable: this request has ended two workers
+                self._refuse(pending, InternalError(f"the worker {problem} while it held this request, twice"))
+        link.in_flight.clear()
+        self._count_lost_loads(link, problem)
+
+    def _count_lost_loads(self, link: WorkerLink, problem: str) -> None:
+        """Give up what a worker loaded or warmed when it ended, if it is the second that ended so."""
+        for key in link.residency.unfinished:
+            lost = self._lost_loads[key] = self._lost_loads.get(key, 0) + 1
+            if lost < _MAX_ATTEMPTS:
+                continue
+            # Not retryable: the next worker would go the same way.
+            if isinstance(key, Checkpoint):
+                self._give_up_load(key, InternalError(f"the worker {problem} while it loaded {key.name}, twice"))
+            elif not any(other.residency.is_ready(key) for other in self.supervisor.ready):
+                what = f"made {key.checkpoint.name} ready for an input of {key.input_width}x{key.input_height}"
+                for pending in self._scheduler.waiting_for(key.checkpoint, key.size):
+                    self._refuse(pending, InternalError(f"the worker {problem} while it {what}, twice"))
+
+    def _take_back(self, link: WorkerLink, ticket: int) -> Pending | None:
+        """The worker is done with a ticket: its memory is the front's again, and there is room for another."""
+        pending = link.in_flight.pop(ticket, None)
+        if pending is None:
+            return None
+        link.running.discard(ticket)
+        if not link.running:
+            link.batch_started = None
+        if not pending.started:
+            link.staged -= 1
+        link.residency.end(pending.bucket)
+        self._free_blocks(pending)
+        if is_probe(ticket):
+            link.proof.probing_since = None
+            self._metrics.probes += 1
+        return pending
+
+    def _free_blocks(self, pending: Pending) -> None:
+        for block in (pending.image_block, pending.result_block):
+            if block >= 0:
+                self._outbox.release(block)
+        pending.image_block = pending.result_block = -1
+
+    # ---- what workers are told --------------------------------------------------------------------------------
+
+    def _load(self, link: WorkerLink, checkpoint: Checkpoint, wanted: Collection[str] = ()) -> bool:
+        """Have a worker load a checkpoint if it neither has it nor is at it, unloading others where it must.
+
+        False if what is in use leaves no room now: to be asked again.
+        """
+        now = self._clock()
+        if not link.residency.wants_load(checkpoint, now):
+            return True
+        evicted = link.residency.make_room(checkpoint, checkpoint.size_bytes, now, wanted)
+        if evicted is None:
+            return False
+        for old in evicted:
+            log.info("%s unloaded to make room for %s", old.name, checkpoint.name)
+            link.send(jobs.Unload(old.encoder, old.dataset))
+            self._metrics.note(self._metrics.evictions, old.name)
+        link.residency.set(checkpoint, State.LOADING, checkpoint.size_bytes, now)
+        log.info("loading %s (weights under %s): %s", checkpoint.name, checkpoint.licence, checkpoint.note)
+        link.send(jobs.Load(checkpoint.encoder, checkpoint.dataset))
+        return True
+
+    def _warm(self, link: WorkerLink, bucket: Bucket) -> None:
+        """Have a worker that holds the checkpoint make this input size ready, forgetting others where it must."""
+        now = self._clock()
+        if not link.residency.wants_warming(bucket, now):
+            return
+        forgotten = link.residency.make_room_for_shape()
+        if forgotten is None:
+            return
+        for old in forgotten:
+            link.send(jobs.Forget(old.checkpoint.encoder, old.checkpoint.dataset, *old.size))
+        link.residency.set_shape(bucket, State.LOADING, now)
+        link.send(jobs.Warm(bucket.checkpoint.encoder, bucket.checkpoint.dataset, *bucket.size))
+
+    def _dispatch(self) -> None:
+        """Give waiting requests to workers as long as one has room: nothing waits for a fuller batch."""
+        if not self._scheduler.waiting:
+            return
+        for link in self.supervisor.ready:
+            if all(map(link.residency.is_ready, self._scheduler.buckets)):
+                link.load_waits_since = None
+            else:
+                self._make_ready(link)
+        while self._scheduler.waiting:
+            links = [link for link in self.supervisor.ready if self._has_room(link)]
+            if not links:
+                return
+            now, held_back = self._clock(), self._outbox.slow_clients
+            pending = self._scheduler.next_ready([link.residency for link in links], now, held_back)
+            if pending is None:
+                return
+            if self._scheduler.is_too_late(pending, now):
+                self._metrics.refused_early += 1
+                self._refuse(pending, DeadlineExceededError("timeout_ms would pass before it could run"))
+                continue
+            able = [link for link in links if link.residency.is_ready(pending.bucket)]
+            link = min(able, key=lambda link: len(link.in_flight))
+            assert link.hello is not None
+            if pending.put_aside and link.staged >= link.hello.max_batch:
+                return  # time is short, so that a worker should hold no more than its next batch
+            if pending.attempts and link.in_flight:
+                return  # a suspect runs alone, so that it takes no neighbour with it
+            if not self._stage(link, pending):
+                return
+
+    def _make_ready(self, link: WorkerLink) -> None:
+        """Have a worker load and warm what the waiting requests need."""
+        heads = self._scheduler.heads()
+        wanted = {head.checkpoint.name for head in heads}
+        loaded = [self._may_load(link, head.checkpoint) and self._load(link, head.checkpoint, wanted) for head in heads]
+        link.load_waits_since = None if all(loaded) else link.load_waits_since or self._clock()
+        for head in heads:
+            self._warm(link, head.bucket)
+
+    def _may_load(self, link: WorkerLink, checkpoint: Checkpoint) -> bool:
+        """False for what a worker has ended over while this one loads another: that must not share its fate again."""
+        return checkpoint not in self._lost_loads or set(link.residency.loading) <= {checkpoint}
+
+    def _has_room(self, link: WorkerLink) -> bool:
+        assert link.hello is not None
+        if not link.proof.is_concluded:
+            return False  # a new worker runs its probe first: soon over, and then `health` can say what it is worth
+        if any(pending.attempts for pending in link.in_flight.values()):
+            return False
+        now = self._clock()
+        waits = link.load_waits_since is not None and now - link.load_waits_since > _LOAD_PATIENCE_S
+        if waits and link.residency.slices_are_over(now):
+            return False  # a busy model must not keep another one out for ever: let what is in use drain once
+        # Two batches' worth wait, decoded, behind the one that runs: enough to fill the next at its last moment.
+        return link.staged < 2 * link.hello.max_batch and len(link.in_flight) < 5 * link.hello.max_batch
+
+    def _stage(self, link: WorkerLink, pending: Pending) -> bool:
+        """Reserve memory for a request and hand it to a worker; False if the arena has no room now."""
+        result_block = self._outbox.reserve(pending.client, pending.layout.bytes)
+        if result_block is None:
+            return False
+        image_block = self._arena.reserve(pending.image_bytes)
+        if image_block is None:
+            self._outbox.release(result_block)
+            return False
+        self._scheduler.take(pending)
+        pending.image_block, pending.result_block = image_block, result_block
+        if not self._hand_over(link, pending):
+            self.supervisor.bury(link, "does not take its work", self._clock())
+        return True
+
+    def _hand_over(self, link: WorkerLink, pending: Pending) -> bool:
+        """Give a request, whose memory is reserved, to a worker; False if the worker is gone."""
+        self._arena.write(pending.image_block, pending.image)
+        pending.worker = link.slot
+        pending.handed_over_at = now = self._clock()
+        if not link.in_flight:
+            link.busy_since = now
+        link.in_flight[pending.ticket] = pending
+        link.staged += 1
+        link.residency.begin(pending.bucket, pending.model, now)
+        return link.send(_job(pending))
+
+
+def _bucket(encoder: str, dataset: str, height: int, width: int) -> Bucket:
+    return Bucket(catalogue.lookup(encoder, dataset), height, width)
+
+
+def _job(pending: Pending) -> jobs.Stage:
+    camera, layout, block, options = pending.camera, pending.layout, pending.result_block, pending.request.options
+    return jobs.Stage(
+        ticket=pending.ticket,
+        encoder=pending.checkpoint.encoder,
+        dataset=pending.checkpoint.dataset,
+        input_height=pending.input_height,
+        input_width=pending.input_width,
+        image_offset=pending.image_block,
+        image_length=pending.image_bytes,
+        image_format=pending.image_format,
+        width=pending.width,
+        height=pending.height,
+        depth_offset=layout.offset("depth_map", block),
+        points_offset=layout.offset("pointcloud", block),
+        scale=pending.scale,
+        fx=camera.fx if camera else 1.0,
+        fy=camera.fy if camera else 1.0,
+        cx=camera.cx if camera else 0.0,
+        cy=camera.cy if camera else 0.0,
+        deadline=pending.deadline,
+        colors_offset=layout.offset("colors", block),
+        options=None if options is PLAIN else options.to_wire(),
+        place=pending.place,
+    )
+
+
+def _worker_options(config: Config) -> list[jobs.WorkerOptions]:
+    """One worker for each device. Where there is one, and `auto`, the worker finds out what it is."""
+    devices = worker_devices(config.engine, config.device)
+    threads = config.threads
+    if not threads and len(devices) > 1:
+        threads = max(1, usable_cores() // len(devices))  # alone, each worker would take all
+    return [
+        jobs.WorkerOptions(
+            engine=config.engine,
+            device=device,
+            precision=config.precision,
+            max_batch=config.max_batch,
+            threads=threads,
+            decode=config.decode,
+            checkpoints=str(config.checkpoints) if config.checkpoints else None,
+            download=config.download,
+            log_level=config.log_level,
+            log_format=config.log_format,
+        )
+        for device in devices
+    ]

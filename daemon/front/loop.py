@@ -1,0 +1,439 @@
+"""The front: the thread that owns the sockets. Every request enters here and every reply leaves from here.
+
+Started by `__main__`; it parses and admits requests, lets the dispatcher hand them to workers, and answers.
+It never decodes an image and never imports torch, so it answers `health` whatever the workers are doing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import zmq
+
+from depthwire.daemon.config import Config
+from depthwire.daemon.front.admission import Admission
+from depthwire.daemon.front.authenticator import demand_keys, make_authenticator
+from depthwire.daemon.front.dispatcher import Dispatcher
+from depthwire.daemon.front.endpoints import Listener, check_endpoints
+from depthwire.daemon.front.exposition import serve_metrics
+from depthwire.daemon.front.health import health_report
+from depthwire.daemon.front.metrics import NO_MODEL, Metrics
+from depthwire.daemon.front.outbox import Outbox
+from depthwire.daemon.front.presence import Presence
+from depthwire.daemon.front.readiness import Limits, Readiness, assess
+from depthwire.daemon.front.scheduler import Client, Pending, QueueLimits, Scheduler
+from depthwire.daemon.front.service_manager import ServiceManager
+from depthwire.daemon.logs import Rarely
+from depthwire.daemon.models import catalogue
+from depthwire.daemon.seam import jobs
+from depthwire.daemon.seam.arena import Arena
+from depthwire.protocol import (
+    CancelledError,
+    DeadlineExceededError,
+    DepthwireError,
+    InternalError,
+    InvalidRequestError,
+    Request,
+    RequestRefused,
+    ShuttingDownError,
+    SupersededError,
+    error_header,
+    parse_request,
+    result_header,
+)
+from depthwire.protocol.frames import MAX_BUFFERS, MAX_ENVELOPE_FRAMES, FrameError, split_envelope
+
+log = logging.getLogger("depthwire.front")
+request_log = logging.getLogger("depthwire.request")
+
+_TURN_MESSAGES = 128
+"""Requests read before workers and timers get their turn again."""
+
+_MESSAGE_FRAMES = MAX_ENVELOPE_FRAMES + 1 + MAX_BUFFERS + 1
+"""One more than any message has: enough to see that it has too many."""
+
+_SKIPPED_FRAMES = 2000
+"""Frames thrown away in one turn, of a message that has far too many."""
+
+_READABLE = int(zmq.POLLIN)
+_DONTWAIT = int(zmq.DONTWAIT)
+"""Plain numbers: what the enumeration's own `&` does takes longer than asking ZeroMQ."""
+
+_TICK_S = 0.25
+"""The longest the front sleeps, and so the latest it notices that a worker is silent."""
+
+
+class Front:
+    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
+        """Bind the sockets.
+
+        Raises OSError if an endpoint cannot be bound, InvalidSettings if it must not be, UnknownModel for a model that
+        is not one.
+        """
+        check_endpoints(config.bind, has_keys=config.curve_key is not None, insecure=config.insecure)
+        self.config = config
+        self.clock = clock
+        self.started_at = clock()
+        self.draining = False
+        self.metrics = Metrics()
+        self.arena = Arena(config.arena_mb * 2**20)
+        self.admission = Admission(config, self.arena.size)
+        self.scheduler = Scheduler(
+            QueueLimits(
+                config.max_waiting,
+                config.max_waiting_mb * 2**20,
+                config.max_in_flight_per_client,
+                config.max_waiting_mb_per_client * 2**20,
+                config.max_models_per_client,
+                config.max_streams_per_client,
+            )
+        )
+        self._context = zmq.Context()
+        self._poller = select.epoll()
+        self.authenticator = make_authenticator(config, self._context, self._poller)
+        self._router = _router(self._context, config)
+        if config.curve_key is not None:
+            self._public_key = demand_keys(self._router, config.curve_key)
+        self._listener = Listener(self._router)
+        self._listener.bind_all(config.bind)
+        self._presence = Presence(self._router, self.scheduler.has_open)
+        self._outbox = Outbox(
+            self._router, self.arena, config.max_unsent_mb_per_client * 2**20, config.stall_timeout_s, clock
+        )
+        self._dispatcher = Dispatcher(
+            config,
+            self.arena,
+            self.scheduler,
+            self._outbox,
+            clock,
+            self._deliver,
+            self._refuse,
+            catalogue.lookup(self.admission.default_model.encoder, self.admission.default_model.dataset),
+            self.metrics,
+        )
+        self.supervisor = self._dispatcher.supervisor
+        self.proof_limits = Limits.of(config.probe_interval_s, config.silence_timeout_s, config.start_timeout_s)
+        self._service_manager = ServiceManager.from_environment(self.supervisor, self.proof_limits, self.readiness)
+        self.turned_at = self.started_at
+        """When the loop last came round, for whoever watches it from another thread."""
+        self._metrics_server = serve_metrics(self, config.metrics) if config.metrics else None
+        self._is_skipping = False
+        """Whether what comes next still belongs to a message that is answered already."""
+        self._tickets = 0
+        self._drops = {reason: Rarely() for reason in self.metrics.dropped}
+        self._signals, self._signal_writer = socket.socketpair()
+        self._signals.setblocking(False)
+        self._signal_writer.setblocking(False)
+        self._router_fileno, self._monitor_fileno = self._router.fileno(), self._presence.monitor.fileno()
+        self._signals_fileno = self._signals.fileno()
+        for source in (self._router_fileno, self._monitor_fileno, self.arena.wake_fd, self._signals_fileno):
+            self._poller.register(source, select.EPOLLIN)
+
+    @property
+    def endpoints(self) -> list[str]:
+        """Where it listens, with the port that was chosen where the configuration said `*` or 0."""
+        return self._listener.endpoints
+
+    def readiness(self) -> Readiness:
+        """What the daemon is worth at this moment. Any thread may ask."""
+        state = assess(self.supervisor, self.proof_limits, self.clock(), self.draining)
+        if self.authenticator is None or self.authenticator.is_alive or self.draining:
+            return state
+        problems = [*state.problems, "the authenticator has failed, so nobody new gets in"]
+        return replace(state, status="degraded", ready=False, degraded=True, problems=problems)
+
+    def announce(self) -> None:
+        """The start-up lines: where it listens, what it will run on, which model answers by default."""
+        config, model = self.config, self.admission.default_model
+        log.info(
+            "listening on %s, device %s, engine %s, default model %s, preloading %s",
+            ", ".join(self.endpoints),
+            config.device,
+            config.engine,
+            model,
+            ", ".join(config.preload) or "nothing",
+        )
+        if self.authenticator is not None:
+            allowed = self.authenticator.allowed
+            log.info("public key %s; %d clients authorized by %s", self._public_key, len(allowed.names), allowed.folder)
+        if self._metrics_server is not None:
+            log.info("metrics at %s", self._metrics_server.url)
+        checkpoint = catalogue.lookup(model.encoder, model.dataset)
+        if checkpoint.builtin:
+            log.warning("%s answers by default: %s", model, checkpoint.note)
+
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT, then answer what was admitted; returns the process's exit code."""
+        signal.set_wakeup_fd(self._signal_writer.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        give_up_at = float("inf")
+        while self._dispatcher.failure is None:
+            self._turn()
+            if self.draining:
+                give_up_at = min(give_up_at, self.clock() + self.config.drain_timeout_s)
+                if not len(self.scheduler) or self.clock() >= give_up_at:
+                    break
+        return self._close()
+
+    def _turn(self) -> None:
+        """Wait for something to happen, then do all that it makes possible."""
+        self.turned_at = now = self.clock()
+        self._dispatcher.watch(self._poller, now)
+        self._service_manager.turn(now)
+        self.arena.wake_wanted = self.scheduler.waiting > 0
+        # A ZeroMQ descriptor tells of changes only, so what is there already must be asked for before going to sleep.
+        has_requests = self._has_requests()
+        is_busy = self._serve_handshakes(now) or has_requests or (self.arena.wake_wanted and self.arena.has_died)
+        wait_s = 0.0 if is_busy else min(_TICK_S, max(0.0, self.scheduler.next_deadline() - now))
+        # Rounded up to whole milliseconds, the kernel's unit: to wake before a deadline would be to wake twice.
+        readable = [descriptor for descriptor, _ in self._poller.poll(math.ceil(1e3 * wait_s) / 1e3)]
+        if self._signals_fileno in readable:
+            with contextlib.suppress(BlockingIOError):
+                self._signals.recv(4096)
+        if self.arena.has_died or self.arena.wake_fd in readable:
+            self._outbox.collect()
+        if has_requests or self._router_fileno in readable:
+            self._read_requests()
+        for client in self._presence.departed(self._monitor_fileno in readable):
+            self._forget_client(client, "gone", "went away")
+            self.metrics.names.pop(client, None)
+        for client in self._outbox.stalled():
+            seconds = f"{self.config.stall_timeout_s:g} s and one more for each MiB of it"
+            self._forget_client(client, "stalled", f"has not read one result in {seconds}")
+        for late in self.scheduler.expired(self.clock()):
+            waited_ms = 1e3 * (self.clock() - late.arrived)
+            self._refuse(late, DeadlineExceededError(f"no answer within timeout_ms; waited {waited_ms:.0f} ms"))
+        self._dispatcher.turn(readable)
+
+    def _serve_handshakes(self, now: float) -> bool:
+        """Let in who may come in; whether more wait already."""
+        if self.authenticator is None:
+            return False
+        self.authenticator.serve(now)
+        return self.authenticator.is_busy
+
+    def _on_signal(self, number: int, _: object) -> None:
+        if not self.draining:
+            log.info("%s: draining, %d requests to answer", signal.Signals(number).name, len(self.scheduler))
+            self._service_manager.stopping()
+        self.draining = True
+
+    def _close(self) -> int:
+        for pending in self.scheduler.all_open():
+            self._refuse(pending, ShuttingDownError("the daemon is shutting down"))
+        linger_s = max(1.0, self.config.drain_timeout_s)
+        self._service_manager.closing(linger_s + 30.0)
+        self.supervisor.stop(timeout_s=1.0)
+        if self._metrics_server is not None:
+            self._metrics_server.close()
+        self._presence.close()
+        if self.authenticator is not None:
+            self.authenticator.close()
+        self._poller.close()
+        self._listener.unlink()
+        # The last replies may still be on their way to a slow peer: wait for them, but not for ever.
+        self._router.close(linger=int(1e3 * linger_s))
+        self._context.term()
+        signal.set_wakeup_fd(-1)
+        self._signals.close()
+        self._signal_writer.close()
+        if self._dispatcher.failure is not None:
+            log.critical("%s", self._dispatcher.failure)
+            return os.EX_CONFIG
+        log.info("every request is answered; bye")
+        return 0
+
+    # ---- requests ---------------------------------------------------------------------------------------------
+
+    def _has_requests(self) -> bool:
+        return bool(int(self._router.getsockopt(zmq.EVENTS)) & _READABLE)
+
+    def _read_requests(self) -> None:
+        for _ in range(_TURN_MESSAGES):
+            if not self._has_requests() or (self._is_skipping and not self._skip()):
+                return
+            self._on_message(*self._receive())
+
+    def _receive(self) -> tuple[bytes, list[zmq.Frame]]:
+        """The routing id that ROUTER puts in front of every message, and the frames that came."""
+        routing_id = self._router.recv(_DONTWAIT)
+        # Not recv_multipart: it asks the socket behind every frame whether more follow, which the frame itself knows.
+        frames = [self._router.recv(copy=False)]
+        while frames[-1].more:
+            if len(frames) == _MESSAGE_FRAMES:
+                self._is_skipping = True
+                break
+            frames.append(self._router.recv(copy=False))
+        return routing_id, frames
+
+    def _skip(self) -> bool:
+        """Throw away what is left of a message of too many frames; whether a new one may be read."""
+        for _ in range(_SKIPPED_FRAMES):
+            if not self._router.recv(copy=False).more:
+                self._is_skipping = False
+                return self._has_requests()
+        return False
+
+    def _on_message(self, routing_id: bytes, message: Sequence[zmq.Frame]) -> None:
+        arrived = self.clock()
+        try:
+            envelope_frames, body = split_envelope([routing_id, *message])
+        except FrameError:
+            return  # nothing but an envelope: nobody asked anything
+        envelope = [bytes(frame) for frame in envelope_frames]
+        client = tuple(filter(None, envelope))
+        try:
+            request = parse_request([frame.buffer for frame in body])
+        except RequestRefused as refusal:
+            request_log.debug("%r %s refused: %s", refusal.op, refusal.id, refusal.error)
+            self._answer_error(client, envelope, refusal.id, refusal.op, refusal.error)
+            return
+        for forgotten in self._presence.note(client, body[0]):
+            self.metrics.names.pop(forgotten, None)
+        try:
+            if self.authenticator is not None:
+                self._identify(client, body[0])
+            self._serve(request, client, envelope, arrived)
+        except DepthwireError as error:
+            request_log.debug("%s: %s %d refused: %s", self._name_of(client), request.op, request.id, error)
+            self._answer_error(client, envelope, request.id, request.op, error, request.meta)
+        except Exception:  # one request must never be the end of all others
+            log.exception("%s %d could not be served", request.op, request.id)
+            failure = InternalError("the daemon failed on this request; its log says why")
+            self._answer_error(client, envelope, request.id, request.op, failure, request.meta)
+
+    def _identify(self, client: Client, frame: zmq.Frame) -> None:
+        """Note whose key a request came with. Raises InvalidRequestError if it is not on the list any more."""
+        assert self.authenticator is not None
+        name = self.authenticator.name_of(frame)
+        if name is None:
+            raise InvalidRequestError("the key of this client is not authorized any more")
+        self.metrics.names[client] = name
+
+    def _name_of(self, client: Client) -> str:
+        """A client as the log calls it: the name of its key, or without keys the routing id of its connection."""
+        return self.metrics.names.get(client) or client[0].hex()
+
+    def _serve(self, request: Request, client: Client, envelope: list[bytes], arrived: float) -> None:
+        """Answer what can be answered at once, admit the rest. Raises the DepthwireError to answer otherwise."""
+        if request.op == "health":
+            self._outbox.send(envelope, [result_header(request.id, "health", health_report(self), request.meta)])
+            self.metrics.answered("health", NO_MODEL, "OK", client)
+        elif request.op == "cancel":
+            target = None if request.target is None else self.scheduler.find(client, request.target)
+            if target is not None:
+                self._refuse(target, CancelledError("cancelled by its client"))
+            fields = {"cancelled": target is not None}
+            self._outbox.send(envelope, [result_header(request.id, "cancel", fields, request.meta)])
+            self.metrics.answered("cancel", NO_MODEL, "OK", client)
+        else:
+            self._admit(request, client, envelope, arrived)
+
+    def _admit(self, request: Request, client: Client, envelope: list[bytes], arrived: float) -> None:
+        if self.draining:
+            raise ShuttingDownError("the daemon is shutting down and admits nothing new")
+        if self.scheduler.find(client, request.id) is not None:
+            raise InvalidRequestError(f"id {request.id} is already in flight on this connection", field="id")
+        self._tickets += 1
+        pending = self.admission.admit(request, client, envelope, arrived, self._tickets)
+        self.scheduler.check_room(pending, len(self.supervisor.ready))
+        workers, held_back = len(self.supervisor.links), self._outbox.slow_clients
+        if (refusal := self.scheduler.certainly_late(pending, arrived, workers, held_back)) is not None:
+            self.metrics.refused_early += 1
+            raise refusal
+        if request.stream is not None:
+            self._dispatcher.hear_starts()  # what runs already is not superseded
+        superseded = self.scheduler.admit(pending)
+        if superseded is not None:
+            self._refuse(superseded, SupersededError("a newer request of the same stream took its place"))
+
+    # ---- answers ----------------------------------------------------------------------------------------------
+
+    def _answer_error(
+        self,
+        client: Client,
+        envelope: list[bytes],
+        request_id: int | None,
+        op: str | None,
+        error: DepthwireError,
+        meta: dict[Any, Any] | None = None,
+    ) -> None:
+        """Answer a message that never became a pending request."""
+        self._outbox.send(envelope, [error_header(request_id, op, error, meta)])
+        self.metrics.answered(op, NO_MODEL, error.code, client)
+
+    def _deliver(self, pending: Pending, done: jobs.Done) -> None:
+        total_ms = 1e3 * (self.clock() - pending.arrived)
+        self._log_answer(pending, "OK", total_ms, done.batch_size)
+        sent = self._outbox.send_result(pending, done, total_ms)
+        self.scheduler.close(pending)
+        if sent:
+            self.metrics.answered(pending.request.op, pending.model, "OK", pending.client)
+            self.metrics.timed(done.decode_ms, done.infer_ms, done.post_ms, total_ms)
+        else:
+            self._drop_unanswerable(pending)
+
+    def _refuse(self, pending: Pending, error: DepthwireError) -> None:
+        """Answer an admitted request with an error and see to it that nothing more is done for it."""
+        self._log_answer(pending, error.code, 1e3 * (self.clock() - pending.arrived), 0)
+        request = pending.request
+        sent = self._outbox.send(pending.envelope, [error_header(request.id, request.op, error, request.meta)])
+        self._dispatcher.abandon(pending)
+        if sent:
+            self.metrics.answered(request.op, pending.model, error.code, pending.client)
+        else:
+            self._drop_unanswerable(pending)
+
+    def _drop_unanswerable(self, pending: Pending) -> None:
+        self._forget_client(pending.client, "unanswerable", "could not be answered", lost=1)
+
+    def _forget_client(self, client: Client, reason: str, problem: str, lost: int = 0) -> None:
+        """A client that is gone, or never reads, takes its work with it, beside the `lost` requests that are closed."""
+        dropped = self.scheduler.of_client(client)
+        for pending in dropped:
+            self._dispatcher.abandon(pending)
+        if count := len(dropped) + lost:
+            self.metrics.dropped[reason] += count
+            if (before := self._drops[reason].due(self.clock())) is not None:
+                name = self._name_of(client)
+                log.warning("client %s %s: %d of its requests were dropped%s", name, problem, count, before)
+
+    def _log_answer(self, pending: Pending, code: str, total_ms: float, batch_size: int) -> None:
+        if request_log.isEnabledFor(logging.DEBUG):
+            op, request_id = pending.request.op, pending.request.id
+            size = f"{pending.width}x{pending.height}"
+            text = "%s: %s %d %s %s %s %.1f ms, batch of %d"
+            name = self._name_of(pending.client)
+            request_log.debug(text, name, op, request_id, pending.model, size, code, total_ms, batch_size)
+
+
+def _router(context: zmq.Context[zmq.Socket[bytes]], config: Config) -> zmq.Socket[bytes]:
+    """The ROUTER, not bound yet: every option is set before the first bind, which is when they take effect."""
+    router: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+    router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    router.setsockopt(zmq.SNDHWM, config.send_queue)
+    router.setsockopt(zmq.RCVHWM, 1000)
+    router.setsockopt(zmq.LINGER, 0)
+    # An image a little above the limit still gets its TOO_LARGE; far above it libzmq ends the connection.
+    router.setsockopt(zmq.MAXMSGSIZE, int(4 * config.max_image_mb * 2**20) + 2**20)
+    # The heartbeat's timer restarts on whole frames only: it must outlast the slowest honest image.
+    router.setsockopt(zmq.HEARTBEAT_IVL, 10_000)
+    router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 30_000)
+    router.setsockopt(zmq.HEARTBEAT_TTL, 60_000)
+    # Behind a reply that does not move there is no heartbeat, so the kernel has to notice that nobody takes its bytes.
+    router.setsockopt(zmq.TCP_MAXRT, 30_000)
+    # Whoever connects and says nothing holds a descriptor that long.
+    router.setsockopt(zmq.HANDSHAKE_IVL, 10_000)
+    router.setsockopt(zmq.BACKLOG, 1024)
+    return router

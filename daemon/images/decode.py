@@ -1,0 +1,65 @@
+"""Encoded image bytes to BGR pixels, strictly: a damaged picture is refused, not turned into plausible wrong depth.
+
+The worker's decode threads call it. JPEG goes through simplejpeg (libjpeg-turbo with its warnings as errors; the same
+pixels as OpenCV's), PNG and WebP through OpenCV, each after its container has been judged (container.py,
+png_container.py). EXIF rotation is ignored: intrinsics belong to the stored pixels.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from depthwire.daemon.images.container import check_jpeg, plain_webp
+from depthwire.daemon.images.png_container import plain_png
+from depthwire.protocol import BadImageError
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its words would stand amid the log's lines
+
+
+def decode_image(
+    data: memoryview, image_format: str, height: int, width: int, enough: tuple[int, int] | None = None
+) -> npt.NDArray[np.uint8]:
+    """The picture as BGR, uint8, (height, width, 3).
+
+    Where `enough`, a height and width, is given, a JPEG may come at an eighth, a quarter, three eighths or a half of
+    its size, as long as both sides stay at least that: the decoder leaves out the finest frequencies of each block.
+    Raises BadImageError if it cannot be decoded without error, or is not of the size that its header told the front.
+    """
+    pixels: npt.NDArray[np.uint8] | None
+    eighths: tuple[int, ...] = (8,)
+    if image_format == "jpeg":
+        check_jpeg(data)
+        pixels = _decode_jpeg(data, enough)
+        if enough is not None:
+            eighths = (8, 4, 3, 2, 1)
+    else:
+        plain = plain_png if image_format == "png" else plain_webp
+        pixels = _decode_other(plain(data, height, width))
+    if pixels is None:
+        raise BadImageError(f"image is a damaged {image_format.upper()}", field="image")
+    if pixels.shape not in {(-(-height * n // 8), -(-width * n // 8), 3) for n in eighths}:
+        found = "x".join(str(side) for side in pixels.shape[1::-1])
+        raise BadImageError(f"image decodes to {found} pixels, its header said {width}x{height}", field="image")
+    return pixels
+
+
+def _decode_jpeg(data: memoryview, enough: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
+    """Grey, CMYK and YCCK become BGR as OpenCV makes it."""
+    try:
+        scaling = {} if enough is None else {"min_height": enough[0], "min_width": enough[1], "min_factor": 2}
+        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="BGR", strict=True, **scaling)
+        return pixels
+    except ValueError as error:
+        raise BadImageError(f"image is a damaged JPEG: {error}", field="image") from None
+
+
+def _decode_other(data: bytes | bytearray) -> npt.NDArray[np.uint8] | None:
+    try:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+    return None if pixels is None else pixels.astype(np.uint8, copy=False)

@@ -1,0 +1,127 @@
+"""Image messages of every encoding become the picture that was put in, whatever their rows and byte order."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from depthwire.client import ros
+from depthwire.client.ros.images import decoded
+from tests.client.ros.recording import ROS1, ROS2, jpeg
+
+BGR = cv2.imdecode(np.frombuffer(jpeg(1, 64), np.uint8), cv2.IMREAD_COLOR)
+GREY = BGR[:, :, 1]
+ALPHA = np.full((*GREY.shape, 1), 200, np.uint8)
+
+
+def sixteen(pixels: np.ndarray, big: bool) -> np.ndarray:
+    return (pixels.astype(np.uint16) * 257).astype(">u2" if big else "<u2")
+
+
+@pytest.mark.parametrize("padding", [0, 7])
+@pytest.mark.parametrize(
+    ("encoding", "pixels", "expected"),
+    [
+        ("bgr8", BGR, BGR),
+        ("8UC3", BGR, BGR),
+        ("rgb8", BGR[:, :, ::-1], BGR),
+        ("bgra8", np.dstack([BGR, ALPHA]), BGR),
+        ("rgba8", np.dstack([BGR[:, :, ::-1], ALPHA]), BGR),
+        ("mono8", GREY, GREY),
+    ],
+)
+def test_eight_bit_pictures_stand_over_the_messages_memory(
+    encoding: str, pixels: np.ndarray, expected: np.ndarray, padding: int
+) -> None:
+    message = ROS2.raw(pixels, encoding, padding=padding)
+    picture = ros.image_source(message)
+    np.testing.assert_array_equal(picture, expected)
+    assert np.shares_memory(picture, message.data)
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["little", "big"])
+@pytest.mark.parametrize(
+    ("encoding", "pixels", "expected"),
+    [("mono16", GREY, GREY), ("rgb16", BGR[:, :, ::-1], BGR), ("bgr16", BGR, BGR), ("bgra16", None, BGR)],
+)
+def test_sixteen_bit_pictures_keep_their_high_bytes_in_both_byte_orders(
+    encoding: str, pixels: np.ndarray | None, expected: np.ndarray, big: bool
+) -> None:
+    pixels = np.dstack([BGR, ALPHA]) if pixels is None else pixels
+    message = ROS1.raw(sixteen(pixels, big), encoding, padding=6, big=big)
+    np.testing.assert_array_equal(ros.image_source(message), expected)
+
+
+@pytest.mark.parametrize(("encoding", "luma"), [("yuv422", 1), ("yuv422_yuy2", 0), ("uyvy", 1)])
+def test_yuv_422_comes_back_as_the_colours_it_was_made_of(encoding: str, luma: int) -> None:
+    smooth = cv2.resize(cv2.resize(BGR, (8, 6), interpolation=cv2.INTER_AREA), (64, 48))
+    yuv = cv2.cvtColor(smooth, cv2.COLOR_BGR2YCrCb).astype(np.float64)
+    studio = 16 + yuv[:, :, 0] * 219 / 255  # BT.601 in the range of video, which cameras send
+    red, blue = (128 + (yuv[:, :, plane] - 128) * 224 / 255 for plane in (1, 2))
+    packed = np.zeros((*studio.shape, 2))
+    packed[:, :, luma] = studio
+    packed[:, 0::2, 1 - luma] = blue[:, 0::2]
+    packed[:, 1::2, 1 - luma] = red[:, 1::2]
+    picture = ros.image_source(ROS1.raw(np.rint(packed).astype(np.uint8), encoding, padding=4))
+    assert np.abs(np.asarray(picture, float) - smooth).mean() < 6
+
+
+@pytest.mark.parametrize(
+    ("encoding", "order"),
+    [("bayer_rggb8", "rggb"), ("bayer_bggr8", "bggr"), ("bayer_gbrg8", "gbrg"), ("bayer_grbg8", "grbg")],
+)
+def test_bayer_mosaics_come_back_in_the_right_colours(encoding: str, order: str) -> None:
+    smooth = cv2.resize(cv2.resize(BGR, (8, 6), interpolation=cv2.INTER_AREA), (64, 48))
+    mosaic = np.zeros(smooth.shape[:2], np.uint8)
+    for index, colour in enumerate(order):
+        row, column = divmod(index, 2)
+        mosaic[row::2, column::2] = smooth[row::2, column::2, "bgr".index(colour)]
+    picture = np.asarray(ros.image_source(ROS2.raw(mosaic, encoding)), float)
+    assert np.abs(picture - smooth)[4:-4, 4:-4].mean() < 4
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_compressed_pictures_are_passed_on_as_they_are(form: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(BGR[:, :, ::-1]).save(file, form, **({"lossless": True} if form == "WEBP" else {}))
+    message = ROS2.compressed(file.getvalue(), 0, "rgb8; compressed bgr8")
+    source: Any = ros.image_source(message)
+    assert source == file.getvalue()
+    assert np.shares_memory(np.frombuffer(source, np.uint8), message.data)
+    expected = np.asarray(Image.open(file).convert("RGB"))
+    assert np.abs(ros.rgb_of(source).astype(int) - expected).max() <= 6  # JPEG decoders differ by a few steps
+
+
+def test_colours_of_grey_and_turned_pictures_are_those_of_the_stored_pixels() -> None:
+    np.testing.assert_array_equal(ros.rgb_of(GREY), np.dstack([GREY] * 3))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn by 90 degrees to view"
+    file = io.BytesIO()
+    Image.fromarray(BGR[:, :, ::-1]).save(file, "JPEG", exif=exif)
+    assert decoded(file.getvalue()).shape == BGR.shape
+
+
+def _cut_short() -> Any:
+    message = ROS1.raw(BGR, "bgr8")
+    message.data = message.data[:-1]
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (ROS1.raw(GREY.astype("<u2"), "16UC1"), "'16UC1' is no picture"),
+        (ROS1.compressed(b"\x89HDF", 0, "32FC1; compressedDepth"), "compressedDepth.* no JPEG, PNG, WebP"),
+        (ROS1.compressed(b"", 0, ""), "with 0 bytes"),
+        (ROS1.raw(BGR, "rgba8"), "do not fit"),
+        (_cut_short(), "do not fit"),
+    ],
+)
+def test_what_is_no_picture_is_refused_saying_why(message: Any, text: str) -> None:
+    with pytest.raises(ros.MessageError, match=text):
+        ros.image_source(message)

@@ -1,0 +1,388 @@
+"""What becomes of requests where one of several workers fails, refuses to start or dies: a real front, turned by hand.
+
+The workers are played by the test, at the other end of the supervisor's own socket pairs, and time is a number.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import pytest
+import zmq
+
+from depthwire.daemon.config import Config
+from depthwire.daemon.front import loop as front_module
+from depthwire.daemon.front.loop import Front
+from depthwire.daemon.seam import jobs
+from depthwire.protocol import DepthwireError, Reply, Request, parse_reply
+
+IMAGE = bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes())
+MODEL_BYTES, MEMORY_BYTES = 10_000_000, 150_000_000
+"""One file of 99 MB is let in beside what is loaded, and no second one while that loads."""
+PAUSE_S = 6.0
+"""More than the longest pause before a worker is replaced."""
+LIMIT_S = 20.0
+"""Only a broken front needs so long."""
+
+Heard = TypeVar("Heard", bound=tuple[Any, ...])
+
+
+class Puppet:
+    """In place of a worker's process: it does what the test says, and keeps what it hears. It answers pings itself."""
+
+    pids = itertools.count(100_000)
+
+    def __init__(self, _: Sequence[str], *, pass_fds: tuple[int, int, int], **__: Any) -> None:
+        self.channel, self.starts = (socket.socket(fileno=os.dup(descriptor)) for descriptor in pass_fds[:2])
+        self.channel.setblocking(False)
+        self.pid = next(self.pids)
+        self.status: int | None = None
+        self.heard: list[jobs.Message] = []
+
+    def say(self, message: jobs.Message) -> None:
+        self.channel.send(jobs.pack(message))
+
+    def get_ready(self, max_shapes: int = 0) -> None:
+        self.say(jobs.Hello(self.pid, "puppet", "cpu", "float32", 4, max_shapes, MEMORY_BYTES))
+
+    def load(self, job: jobs.Load) -> None:
+        self.say(jobs.Loaded(*job, MODEL_BYTES))
+
+    def start(self, *work: jobs.Stage) -> None:
+        self.starts.send(jobs.pack(jobs.Started([job.ticket for job in work])))
+
+    def answer(self, job: jobs.Stage) -> None:
+        self.start(job)
+        self.say(jobs.Done(job.ticket, 0.5, 1.0, 1.0, 1.0, 1.0, 1))
+
+    def exit(self, status: int) -> None:
+        self.status = status
+        self.channel.close()
+        self.starts.close()
+
+    def hear(self) -> None:
+        while self.status is None:
+            try:
+                datagram = self.channel.recv(jobs.MAX_MESSAGE_BYTES)
+            except BlockingIOError:
+                return
+            if not datagram:
+                return
+            message = jobs.unpack_numbered(datagram)[1]
+            if isinstance(message, jobs.Ping):
+                self.say(jobs.Pong(message.number))
+            else:
+                self.heard.append(message)
+
+    # ---- what the supervisor asks of a process ----------------------------------------------------------------
+
+    def poll(self) -> int | None:
+        return self.status
+
+    def wait(self, timeout: float) -> int:
+        if self.status is None:
+            raise subprocess.TimeoutExpired("puppet", timeout)
+        return self.status
+
+    def kill(self) -> None:
+        if self.status is None:
+            self.exit(-9)
+
+
+class House:
+    """A front whose workers are puppets, and one client of it."""
+
+    def __init__(self, workers: int, **settings: Any) -> None:
+        self.now = 1000.0
+        config = Config(engine="null", device=",".join(["cpu"] * workers), bind=["tcp://127.0.0.1:*"], **settings)
+        self.front = Front(config, clock=lambda: self.now)
+        self.context = zmq.Context()
+        self.client = self.context.socket(zmq.DEALER)
+        self.client.connect(self.front.endpoints[0])
+        self.turn()
+
+    def puppet(self, slot: int = 0) -> Any:
+        link = self.front.supervisor.links[slot]
+        assert link is not None
+        return link._process
+
+    def turn(self) -> None:
+        """Two turns: the first hears what there is, the second does what only a later turn may."""
+        for _ in range(2):
+            self.front._turn()
+            for link in self.front.supervisor.links:
+                if link is not None:
+                    self.puppet(link.slot).hear()
+
+    def pass_time(self, seconds: float) -> None:
+        """Turn as often as the supervisor must, so that nobody seems silent."""
+        ends_at = self.now + seconds
+        while self.now < ends_at:
+            self.now = min(ends_at, self.now + 0.5)
+            self.turn()
+
+    def hears(self, kind: type[Heard], slot: int = 0) -> Heard:
+        """Turn until a worker is told something of this kind, and take it off its list."""
+        gives_up = time.monotonic() + LIMIT_S
+        while True:
+            puppet = self.puppet(slot)
+            for message in puppet.heard:
+                if isinstance(message, kind):
+                    puppet.heard.remove(message)
+                    return message
+            assert time.monotonic() < gives_up, f"worker {slot} hears no {kind.__name__} but {puppet.heard}"
+            self.turn()
+
+    def get_ready(self, slot: int = 0, max_shapes: int = 0) -> None:
+        """Have a worker come up, load the model that answers by default, and run its probe."""
+        self.puppet(slot).get_ready(max_shapes)
+        self.puppet(slot).load(self.hears(jobs.Load, slot))
+        if max_shapes:
+            self.puppet(slot).say(jobs.Warmed(*self.hears(jobs.Warm, slot)))
+        self.puppet(slot).answer(self.hears(jobs.Stage, slot))
+        self.turn()
+
+    def ask(self, request_id: int, encoder: str | None = None, dataset: str | None = None) -> None:
+        request = Request(request_id, "rel_depth", IMAGE, encoder=encoder, dataset=dataset)
+        self.client.send_multipart(request.to_frames())
+
+    def reply(self) -> Reply:
+        gives_up = time.monotonic() + LIMIT_S
+        while not self.client.poll(0):
+            assert time.monotonic() < gives_up, "no answer"
+            self.turn()
+        return parse_reply(self.client.recv_multipart())
+
+    def error(self) -> DepthwireError:
+        error = self.reply().error
+        assert error is not None
+        return error
+
+    def hears_nothing(self) -> bool:
+        """Whether the client is still without an answer after a few turns."""
+        for _ in range(5):
+            self.turn()
+        return not self.client.poll(0)
+
+    def close(self) -> int:
+        """The daemon's exit code."""
+        for link in self.front.supervisor.links:
+            if link is not None:
+                self.puppet(link.slot).exit(0)
+        self.client.close(0)
+        self.context.term()
+        return self.front._close()
+
+
+@pytest.fixture(autouse=True)
+def puppets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Puppet)
+    monkeypatch.setattr(front_module, "_TICK_S", 0.01)
+
+
+@pytest.fixture
+def alone() -> Iterator[House]:
+    house = House(workers=1)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[House]:
+    house = House(workers=2)
+    yield house
+    house.close()
+
+
+def test_a_request_whose_model_no_worker_can_load_is_answered_when_the_last_of_them_has_failed(pair: House) -> None:
+    for slot in range(2):
+        pair.get_ready(slot)
+    pair.ask(1, "vits", "hypersim")
+    for slot in range(2):
+        assert pair.hears(jobs.Load, slot) == ("vits", "hypersim")
+    pair.puppet(0).say(jobs.LoadFailed("vits", "hypersim", "MODEL_NOT_FOUND", "it is not on disk"))
+    assert pair.hears_nothing()  # the other may still manage
+    pair.puppet(1).say(jobs.LoadFailed("vits", "hypersim", "MODEL_NOT_FOUND", "it is not on disk"))
+    assert pair.error().code == "MODEL_NOT_FOUND"
+
+
+def test_a_model_that_is_ready_is_served_while_one_is_loading_and_a_third_waits_for_room(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1, "vits", "hypersim")
+    assert alone.hears(jobs.Load) == ("vits", "hypersim")
+    alone.ask(2, "vits", "vkitti")
+    alone.pass_time(5.0)
+    alone.ask(3)
+    alone.puppet().answer(alone.hears(jobs.Stage))
+    assert alone.reply().id == 3
+    assert not any(isinstance(message, jobs.Load) for message in alone.puppet().heard)
+
+
+def test_a_worker_that_refuses_to_start_beside_others_is_tried_again_and_the_daemon_goes_on(pair: House) -> None:
+    pair.get_ready(0)
+    for restarts in range(1, 4):
+        pair.puppet(1).exit(os.EX_CONFIG)
+        pair.pass_time(PAUSE_S)
+        assert pair.front.supervisor.restarts == [0, restarts]
+        assert pair.front._dispatcher.failure is None
+    assert pair.front.readiness().status == "degraded"
+    pair.ask(1)
+    pair.puppet(0).answer(pair.hears(jobs.Stage, 0))
+    assert pair.reply().error is None
+
+
+def test_a_worker_that_came_up_once_and_then_refuses_does_not_end_the_daemon(alone: House) -> None:
+    """As when the driver has lost its GPU for a while: a daemon that is gone would not come back with it."""
+    alone.get_ready()
+    alone.puppet().exit(-11)
+    alone.pass_time(PAUSE_S)
+    alone.puppet().exit(os.EX_CONFIG)
+    alone.pass_time(PAUSE_S)
+    assert alone.front._dispatcher.failure is None
+    alone.get_ready()
+    assert alone.front.readiness().ready
+
+
+def test_the_daemon_ends_with_78_when_every_worker_has_refused_and_none_ever_came_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pair = House(workers=2)
+    pair.puppet(0).exit(os.EX_CONFIG)
+    pair.turn()
+    assert pair.front._dispatcher.failure is None
+    assert "a new one starts" in caplog.text
+    caplog.clear()
+    pair.puppet(1).exit(os.EX_CONFIG)
+    pair.turn()
+    assert pair.front._dispatcher.failure is not None
+    assert "a new one starts" not in caplog.text
+    assert pair.close() == os.EX_CONFIG
+
+
+def test_a_worker_that_ended_otherwise_since_it_refused_may_still_come_up(pair: House) -> None:
+    pair.puppet(0).exit(os.EX_CONFIG)
+    pair.pass_time(PAUSE_S)
+    pair.puppet(0).exit(os.EX_TEMPFAIL)
+    pair.puppet(1).exit(os.EX_CONFIG)
+    pair.turn()
+    assert pair.front._dispatcher.failure is None
+
+
+def test_a_request_whose_model_ends_the_worker_that_loads_it_is_given_up_after_the_second(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1, "vits", "hypersim")
+    alone.hears(jobs.Load)
+    alone.puppet().exit(-9)
+    alone.pass_time(PAUSE_S)
+    alone.get_ready()
+    assert alone.hears_nothing()
+    assert alone.hears(jobs.Load) == ("vits", "hypersim")
+    alone.puppet().exit(-9)
+    error = alone.error()
+    assert (error.code, error.retryable) == ("INTERNAL", False)
+    assert error.message == "the worker was killed by signal 9 while it loaded vits_hypersim, twice"
+    alone.pass_time(PAUSE_S)
+    alone.get_ready()
+    assert alone.front.readiness().ready
+
+
+def test_a_model_that_another_worker_has_is_served_though_a_worker_ends_over_it_twice(pair: House) -> None:
+    for slot in range(2):
+        pair.get_ready(slot)
+    pair.ask(1, "vits", "hypersim")
+    pair.puppet(1).load(pair.hears(jobs.Load, 1))
+    pair.puppet(1).answer(pair.hears(jobs.Stage, 1))
+    assert pair.reply().error is None
+    for _ in range(2):
+        for number in range(2, 6):
+            pair.ask(number, "vits", "hypersim")
+        pair.hears(jobs.Load, 0)
+        pair.puppet(0).exit(-9)
+        pair.pass_time(PAUSE_S)
+        pair.get_ready(0)
+        for _ in range(2, 6):
+            pair.puppet(1).answer(pair.hears(jobs.Stage, 1))
+            assert pair.reply().error is None
+
+
+def test_what_ran_is_suspect_beside_what_was_loading_and_what_only_waited_in_the_worker_is_not(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1)
+    running = alone.hears(jobs.Stage)
+    alone.ask(2)
+    alone.hears(jobs.Stage)
+    alone.puppet().start(running)
+    alone.ask(3, "vits", "hypersim")
+    alone.hears(jobs.Load)
+    alone.puppet().exit(-11)
+    alone.turn()
+    assert {p.request.id: p.attempts for p in alone.front.scheduler.all_open()} == {1: 1, 2: 0, 3: 0}
+
+
+def test_what_waits_in_a_worker_is_not_blamed_for_a_model_whose_loading_ends_it(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1)
+    alone.hears(jobs.Stage)
+    alone.ask(2, "vits", "hypersim")
+    alone.hears(jobs.Load)
+    alone.puppet().exit(-11)
+    alone.turn()
+    assert [pending.attempts for pending in alone.front.scheduler.all_open()] == [0, 0]
+
+
+def test_a_model_that_a_worker_ended_over_is_loaded_again_when_no_other_one_is_loading(alone: House) -> None:
+    """Or the model that answers by default would be given up with it: the successor has to load both."""
+    alone.get_ready()
+    alone.ask(1, "vits", "hypersim")
+    alone.hears(jobs.Load)
+    alone.puppet().exit(-9)
+    alone.pass_time(PAUSE_S)
+    alone.puppet().get_ready()
+    default = alone.hears(jobs.Load)
+    assert alone.hears_nothing()
+    assert not any(isinstance(message, jobs.Load) for message in alone.puppet().heard)
+    alone.puppet().load(default)
+    assert alone.hears(jobs.Load) == ("vits", "hypersim")
+
+
+def test_a_preloaded_model_that_has_ended_two_workers_does_not_end_the_third_as_it_starts() -> None:
+    house = House(workers=1, preload=["vits_hypersim"])
+    for _ in range(2):
+        house.puppet().get_ready()
+        assert house.hears(jobs.Load) == ("vits", "hypersim")
+        house.puppet().exit(-9)
+        house.pass_time(PAUSE_S)
+    house.get_ready()
+    assert house.front.readiness().ready
+    house.ask(1, "vits", "hypersim")
+    house.pass_time(11.0)
+    house.puppet().load(house.hears(jobs.Load))  # asked for, it is tried again after a while
+    house.puppet().answer(house.hears(jobs.Stage))
+    assert house.reply().error is None
+    house.close()
+
+
+def test_a_request_whose_input_size_ends_the_worker_that_warms_it_is_given_up_after_the_second(alone: House) -> None:
+    """As where the device is poisoned by it: the worker ends itself."""
+    alone.get_ready(max_shapes=4)
+    alone.ask(1)
+    for _ in range(2):
+        assert alone.hears_nothing()
+        assert isinstance(alone.hears(jobs.Warm), jobs.Warm)
+        alone.puppet().exit(70)
+        alone.pass_time(PAUSE_S)
+        if not alone.client.poll(0):
+            alone.get_ready(max_shapes=4)
+    error = alone.error()
+    assert (error.code, error.retryable) == ("INTERNAL", False)
+    assert "exited with code 70 while it made vitt_starter ready for an input of" in error.message
+    alone.get_ready(max_shapes=4)
+    assert alone.front.readiness().ready

@@ -1,0 +1,75 @@
+"""The size at which a picture enters the network follows the official rule, to the pixel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from depthwire.daemon.models.geometry import PATCH, network_input_size
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (640, 480, (518, 686)),
+        (480, 640, (686, 518)),
+        (1280, 720, (518, 924)),
+        (1920, 1080, (518, 924)),
+        (848, 480, (518, 910)),
+        (851, 479, (518, 924)),
+        (1242, 375, (518, 1722)),
+        (518, 518, (518, 518)),
+        (1, 1, (518, 518)),
+    ],
+)
+def test_common_camera_sizes_give_the_official_input_size(width: int, height: int, expected: tuple[int, int]) -> None:
+    assert network_input_size(height, width, 518) == expected
+
+
+def official_rule(height: int, width: int, size: int) -> tuple[int, int]:
+    """The official `Resize` with lower_bound, keep_aspect_ratio and multiples of 14, in numpy as there."""
+
+    def multiple(value: float) -> int:
+        rounded = int(np.round(value / 14) * 14)
+        return rounded if rounded >= size else int(np.ceil(value / 14) * 14)
+
+    scale = max(size / height, size / width)
+    return multiple(scale * height), multiple(scale * width)
+
+
+@given(
+    height=st.integers(1, 5000),
+    width=st.integers(1, 5000),
+    size=st.integers(1, 110).map(lambda patches: patches * PATCH),
+)
+def test_every_size_gives_the_official_input_size(height: int, width: int, size: int) -> None:
+    assert network_input_size(height, width, size) == official_rule(height, width, size)
+
+
+@given(height=st.integers(1, 5000), width=st.integers(1, 5000), size=st.integers(56, 1540))
+def test_input_is_whole_patches_and_never_smaller_than_asked(height: int, width: int, size: int) -> None:
+    input_height, input_width = network_input_size(height, width, size)
+    assert input_height % PATCH == input_width % PATCH == 0
+    assert min(input_height, input_width) >= size
+    # The shorter side is as short as the rule allows.
+    assert min(input_height, input_width) < size + PATCH
+
+
+@pytest.mark.parametrize("sizes", [(0, 10, 518), (10, 0, 518), (10, 10, 0), (-1, 10, 518)])
+def test_sizes_below_one_pixel_are_refused(sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1 pixel"):
+        network_input_size(*sizes)
+
+
+@pytest.mark.parametrize("module", ["geometry", "catalogue", "checkpoints"])
+def test_the_front_can_import_it_without_torch_or_the_hub_client(module: str) -> None:
+    code = (
+        f"import sys, depthwire.daemon.{module}; "
+        "assert not {'torch', 'numpy', 'cv2', 'huggingface_hub', 'safetensors'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
