@@ -141,7 +141,8 @@ class LoadedEngine:
     """
 
     def __init__(self, options: RigOptions) -> None:
-        from depthwire.daemon.engines.engine import EngineOptions, create_engine
+        from depthwire.daemon.engines.choose import create_engine
+        from depthwire.daemon.engines.engine import EngineOptions
         from depthwire.daemon.models.catalogue import lookup, parse_model_key
         from depthwire.daemon.models.checkpoints import resolve
         from depthwire.daemon.seam.cores import usable_cores
@@ -222,7 +223,7 @@ class LoadedEngine:
         return network_input_size(height, width, self._key.size)
 
     def _target(self, depth: npt.NDArray[np.float32]) -> Any:
-        from depthwire.daemon.engines.engine import Target
+        from depthwire.daemon.results.target import Target
 
         return Target(depth, None, self.scale, 1.0, 1.0, 0.0, 0.0)
 

@@ -1,7 +1,6 @@
 """`depthwire`, the client's command: the group with its common options, `health`, and how errors end a command.
 
-The other commands are in cli_depth, cli_stream, cli_bag, cli_models and cli_keys; exit codes and the JSON form of
-errors in cli_session.
+The other commands are in the modules beside this one; exit codes and the JSON form of errors in view/faults.py.
 """
 
 from __future__ import annotations
@@ -17,19 +16,11 @@ from depthwire.client.cli.bag import bag
 from depthwire.client.cli.depth import depth, pc
 from depthwire.client.cli.keys import keygen
 from depthwire.client.cli.models import models
-from depthwire.client.cli.session import (
-    EXIT_CODES,
-    HEALTH_TIMEOUT_S,
-    Exit,
-    Key,
-    Session,
-    fault_of,
-    print_json,
-    say,
-)
+from depthwire.client.cli.session import HEALTH_TIMEOUT_S, Key, Session
 from depthwire.client.cli.stream import stream, view
 from depthwire.client.cli.watch import span, watch
 from depthwire.client.results import Health
+from depthwire.client.view.faults import EXIT_CODES, Exit, fault_of, print_json, say
 from depthwire.client.view.pictures import PicturesUnavailableError
 from depthwire.protocol import DepthwireError
 

@@ -14,16 +14,7 @@ import click
 from depthwire.client.cli.depth import camera_of
 from depthwire.client.cli.images import Sent, answers, echo, progress
 from depthwire.client.cli.options import intrinsics_option, request_options
-from depthwire.client.cli.session import (
-    EXIT_CODES,
-    IMAGE_TIMEOUT_S,
-    Exit,
-    Session,
-    fault_of,
-    model_settings,
-    print_json,
-    say,
-)
+from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
 from depthwire.client.ros.bag import BagConversion, BagPlan, Frame
 from depthwire.client.ros.bag_files import open_bag
 from depthwire.client.ros.bag_images import label_of
@@ -31,6 +22,7 @@ from depthwire.client.ros.conversion import Wanted
 from depthwire.client.ros.errors import MessageError
 from depthwire.client.ros.messages import DEPTH_ENCODINGS
 from depthwire.client.sync_client import DepthClient
+from depthwire.client.view.faults import EXIT_CODES, Exit, fault_of, print_json, say
 from depthwire.protocol import BadImageError, TooLargeError
 
 IN_FLIGHT = 4

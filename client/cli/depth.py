@@ -1,6 +1,6 @@
 """`depthwire depth` and `depthwire pc`: images in, depth files and point clouds out.
 
-What they share with each other (model options, images, many requests in flight) is in `cli_session` and `cli_images`.
+What they share with each other (model options, images, many requests in flight) is in `session` and `images`.
 """
 
 from __future__ import annotations
@@ -11,30 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
-from depthwire.client.cli.images import Sent, Source, need_folder, process, sources_of
+from depthwire.client.cli.images import Sent, process
 from depthwire.client.cli.options import DEFAULT_FOV_DEG, fov_option, image_options, intrinsics_option, shape_options
-from depthwire.client.cli.session import (
-    EXIT_CODES,
-    IMAGE_TIMEOUT_S,
-    CommandError,
-    Exit,
-    Fault,
-    Session,
-    fault_of,
-    model_settings,
-    say,
-)
+from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
 from depthwire.client.results import DepthMap, PointCloud
+from depthwire.client.streams.image_files import Source, sources_of
 from depthwire.client.sync_client import DepthClient, DepthFuture
 from depthwire.client.view import pictures
+from depthwire.client.view.depth_files import FORMATS, need_folder, save_depth
+from depthwire.client.view.faults import EXIT_CODES, CommandError, Exit, Fault, fault_of, say
 from depthwire.client.view.ply import write_ply
 from depthwire.protocol import BadImageError, CameraIntrinsics, DepthwireError
 from depthwire.protocol.options import DEPTH_DTYPES
-
-FORMATS = ("png16", "npy", "picture")
 
 
 @click.command(epilog=EXIT_CODES)
@@ -174,18 +163,6 @@ def pc(
     return _run(session, settings, sources, submit, save, in_flight or 2, as_json)
 
 
-def readable_far(depth: NDArray[Any]) -> float | None:
-    """Where a coloured picture's scale should end for a few far pixels not to flatten the rest; None: as usual.
-
-    depth: (H, W) metres. Sky and windows come out at the end of a model's range, say 80 m behind a room of 5 m.
-    """
-    finite = depth[np.isfinite(depth)]
-    if not finite.size:
-        return None
-    median, high = np.percentile(finite, [50, 98])
-    return float(4 * median) if high > 4 * median > 0 else None
-
-
 def _run(
     session: Session,
     settings: dict[str, Any],
@@ -212,21 +189,6 @@ def pass_on_notice(client: DepthClient, settings: dict[str, Any]) -> None:
         return
     if notice := health.get("notice"):
         say(f"{health.get('default_model')}: {str(notice).split(';')[0]} (`depthwire health` tells more)")
-
-
-def save_depth(output: Path, name: str, result: DepthMap, wanted: set[str], relative: bool) -> dict[str, Path]:
-    """Write the files of one depth map that are `wanted` (of FORMATS) into a folder; returns their paths by format."""
-    kind = "relative" if relative else "depth"
-    endings = {"png16": f"{kind}_mm.png", "npy": f"{kind}.npy", "picture": f"{kind}_picture.png"}
-    files = {form: output / f"{name}_{endings[form]}" for form in FORMATS if form in wanted}
-    if "png16" in files:
-        pictures.save_depth_png16(files["png16"], result.depth)
-    if "npy" in files:
-        np.save(files["npy"], result.depth)
-    if "picture" in files:
-        far = None if relative else readable_far(result.as_float32())
-        pictures.depth_picture(result.depth, unit="" if relative else "m", far=far).save(files["picture"])
-    return files
 
 
 def formats_of(text: str | None, relative: bool) -> set[str]:

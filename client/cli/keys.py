@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import zmq
 
-from depthwire.client.cli.session import CommandError, Exit, Fault, print_json
+from depthwire.client.view.faults import CommandError, Exit, Fault, print_json
 from depthwire.protocol.keys import (
     KEY_SUFFIX,
     PUBLIC_SUFFIX,

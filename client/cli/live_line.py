@@ -1,4 +1,4 @@
-"""The line that says how a stream goes: rate, age, drops. `cli_stream` notes every item; on a terminal it is redrawn.
+"""The line that says how a stream goes: rate, age, drops. `stream` notes every item; on a terminal it is redrawn.
 
 Elsewhere it is a new line every few seconds, so that it reads well in a log.
 """
@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from depthwire.client.cli.session import fault_of, say
 from depthwire.client.streams.items import StreamCounts, StreamItem
+from depthwire.client.view.faults import fault_of, say
 
 WINDOW_S = 5.0
 """What the rate and the ages are taken over."""

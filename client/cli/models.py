@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from depthwire.client.cli.session import CommandError, Exit, Fault, print_json
+from depthwire.client.view.faults import CommandError, Exit, Fault, print_json
 
 
 @click.command()

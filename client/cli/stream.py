@@ -1,6 +1,6 @@
 """`depthwire stream` and `depthwire view`: a source in, files or a live view out, and a line that says how it goes.
 
-Sources are in `sources`, files in `sinks`, the view in `viewer`.
+Sources and the files they go to are in `streams`, the view in `view`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,12 @@ from depthwire.client.cli.depth import (
 )
 from depthwire.client.cli.live_line import LiveLine
 from depthwire.client.cli.options import DEFAULT_FOV_DEG, fov_option, intrinsics_option, model_options
-from depthwire.client.cli.session import (
-    EXIT_CODES,
-    IMAGE_TIMEOUT_S,
-    Exit,
-    Session,
-    fault_of,
-    model_settings,
-    print_json,
-    say,
-)
+from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
 from depthwire.client.streams.items import Frame, Policy, StreamItem
 from depthwire.client.streams.iterators import DepthStream
 from depthwire.client.streams.sinks import Bag, CloudFolder, DepthFolder, Sink, is_bag
 from depthwire.client.streams.sources import Cameras, Choice, FrameSource, open_source, paced
+from depthwire.client.view.faults import EXIT_CODES, Exit, fault_of, print_json, say
 from depthwire.client.view.viewer import DEFAULT_PORT, Viewer
 from depthwire.protocol import (
     BadImageError,

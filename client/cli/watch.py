@@ -19,8 +19,9 @@ from typing import Any
 
 import click
 
-from depthwire.client.cli.session import HEALTH_TIMEOUT_S, Exit, Session, fault_of, print_json
+from depthwire.client.cli.session import HEALTH_TIMEOUT_S, Session
 from depthwire.client.results import Health
+from depthwire.client.view.faults import Exit, fault_of, print_json
 from depthwire.protocol import DepthwireError
 
 _WINDOW_S = 5.0

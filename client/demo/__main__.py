@@ -21,15 +21,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from depthwire.client.cli.depth import readable_far
 from depthwire.client.cli.options import DEFAULT_FOV_DEG
-from depthwire.client.cli.session import Exit, fault_of, say
 from depthwire.client.demo.accuracy import accuracy
 from depthwire.client.demo.daemon_process import DaemonFailedError, DaemonProcess
 from depthwire.client.images import encoded_image
 from depthwire.client.results import DepthMap, PointCloud
 from depthwire.client.sync_client import DepthClient
 from depthwire.client.view import pictures
+from depthwire.client.view.faults import Exit, fault_of, say
+from depthwire.client.view.pictures import readable_far
 from depthwire.client.view.ply import write_ply
 from depthwire.protocol import CameraIntrinsics, DepthwireError
 

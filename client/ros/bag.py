@@ -1,6 +1,6 @@
 """A bag's images to depth: a bag like it comes out, with depth, points and camera_info beside every image.
 
-`depthwire bag` (cli_bag) drives it: `frames` are sent in any order, `keep` and `skip` take what came of each, `finish`
+cli/bag.py drives it: `frames` are sent in any order, `keep` and `skip` take what came of each, `finish`
 writes the output. Answers go into a journal beside the output first, so that an interrupted run goes on.
 """
 

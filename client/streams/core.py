@@ -1,6 +1,6 @@
 """A stream's state machine: which frame is sent next, which is dropped, and what is delivered, in order.
 
-`stream_pump` drives it for both clients. No thread, lock, socket or clock in here; a LatestFrames or an AllFrames is
+`pump` drives it for both clients. No thread, lock, socket or clock in here; a LatestFrames or an AllFrames is
 one stream under the policy of that name.
 """
 

@@ -1,6 +1,6 @@
 """What goes into a stream and what comes out: frames, items, counts.
 
-Users build Frames and read StreamItems; `stream_core` makes the items, `sources` the frames of the command line.
+Users build Frames and read StreamItems; `core` makes the items, `sources` the frames of the command line.
 """
 
 from __future__ import annotations

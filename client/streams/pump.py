@@ -1,6 +1,6 @@
 """The pump of a stream: one thread reads the source, one encodes and sends, and the client's I/O thread brings answers.
 
-`base` makes one for each stream; `streams` gives it its two faces. All state is a StreamCore's, under one lock.
+`base` makes one for each stream; `iterators` gives it its two faces. All state is a StreamCore's, under one lock.
 """
 
 from __future__ import annotations

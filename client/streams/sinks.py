@@ -1,6 +1,6 @@
-"""Where `depthwire stream` puts results: files in a folder, or a bag; the live view is in `viewer`.
+"""Where `depthwire stream` puts results: files in a folder, or a bag; the live view is in view/viewer.py.
 
-`cli_stream` calls `take` for every result and `close` once at the end.
+The command calls `take` for every result and `close` once at the end.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from typing import Any, Protocol
 
 import click
 
-from depthwire.client.cli.depth import save_depth
-from depthwire.client.cli.images import need_folder
 from depthwire.client.ros.bag_files import NewBag
 from depthwire.client.ros.bag_topics import ImageTopic
 from depthwire.client.ros.conversion import OUTPUTS, Conversion, Prepared, Wanted
 from depthwire.client.ros.messages import MessageBuilder
 from depthwire.client.streams.items import StreamItem
+from depthwire.client.view.depth_files import need_folder, save_depth
 from depthwire.client.view.ply import write_ply
 
 OWN_TOPIC, OWN_FRAME_ID = "/camera/image", "camera_optical"

@@ -17,8 +17,6 @@ from typing import Any, Final, Literal, Protocol
 
 import click
 
-from depthwire.client.cli.images import IMAGE_SUFFIXES, Source, sources_of
-from depthwire.client.cli.session import CommandError, Exit, Fault
 from depthwire.client.images import MissingEncoderError
 from depthwire.client.ros.bag_files import open_bag
 from depthwire.client.ros.bag_images import BagImages
@@ -26,7 +24,9 @@ from depthwire.client.ros.bag_topics import stamp_ns
 from depthwire.client.ros.camera import camera_intrinsics
 from depthwire.client.ros.errors import BagError, CameraInfoError, MessageError
 from depthwire.client.ros.images import image_source
+from depthwire.client.streams.image_files import IMAGE_SUFFIXES, Source, sources_of
 from depthwire.client.streams.items import Frame
+from depthwire.client.view.faults import CommandError, Exit, Fault
 from depthwire.protocol import CameraIntrinsics
 
 BAG_SUFFIXES: Final = frozenset({".bag", ".mcap", ".db3"})

@@ -206,3 +206,15 @@ def _font_size(width: int) -> int:
 def _font(pil: _Pillow, size: int) -> Any:
     """Pillow's own font at a size (Pillow 10.1 and newer)."""
     return pil.ImageFont.load_default(size)
+
+
+def readable_far(depth: NDArray[Any]) -> float | None:
+    """Where a coloured picture's scale should end for a few far pixels not to flatten the rest; None: as usual.
+
+    depth: (H, W) metres. Sky and windows come out at the end of a model's range, say 80 m behind a room of 5 m.
+    """
+    finite = depth[np.isfinite(depth)]
+    if not finite.size:
+        return None
+    median, high = np.percentile(finite, [50, 98])
+    return float(4 * median) if high > 4 * median > 0 else None

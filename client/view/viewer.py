@@ -15,10 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from depthwire.client.cli.depth import readable_far
-from depthwire.client.cli.session import CommandError, Exit, Fault
 from depthwire.client.streams.items import StreamItem
-from depthwire.client.view.pictures import colourise
+from depthwire.client.view.faults import CommandError, Exit, Fault
+from depthwire.client.view.pictures import colourise, readable_far
 
 DEFAULT_PORT: Final = 8012
 MAX_POINTS: Final = 150_000

@@ -6,11 +6,9 @@ for each result in a finishing thread. Nothing on the worker's side of the seam 
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,25 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from depthwire.daemon.models.catalogue import Checkpoint
+from depthwire.daemon.results.target import Target
 
 MEMORY_SHARE = 0.5
 """Of the device's memory, for weights: the rest is for activations and for whoever else is there."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where one result goes, in the arena, and what makes it of the network's output."""
-
-    depth: npt.NDArray[np.float32]
-    """(height, width) of the picture."""
-    points: npt.NDArray[np.float32] | None
-    """(height, width, 3), or None where only depth is wanted."""
-    scale: float
-    """The network's output times this is the depth."""
-    fx: float
-    fy: float
-    cx: float
-    cy: float
 
 
 class Network(Protocol):
@@ -112,49 +95,3 @@ class EngineOptions:
     max_batch: int = 0
     threads: int = 1
     constant_depth: float = 0.5
-
-
-def create_engine(name: str, options: EngineOptions) -> Engine:
-    """The engine called `name`: `torch`, `openvino`, `null`, or `auto` for the best there is on this machine.
-
-    `auto` is torch where there is CUDA, else openvino, or torch where that is not installed.
-
-    Raises ValueError for an engine, a device or a precision that it does not have.
-    """
-    if name == "auto":
-        name = "torch" if _wants_cuda(options.device) or find_spec("openvino") is None else "openvino"
-    if name == "null":
-        from depthwire.daemon.engines.null import NullEngine
-
-        return NullEngine(options)
-    if name == "torch":
-        from depthwire.daemon.engines.cuda import CudaEngine, choose_device
-        from depthwire.daemon.engines.torch_cpu import TorchEngine
-
-        return CudaEngine(options) if choose_device(options.device).type == "cuda" else TorchEngine(options)
-    if name == "openvino":
-        if find_spec("openvino") is None:
-            raise ValueError("the engine openvino needs the package openvino: pip install 'depthwire[daemon]'")
-        from depthwire.daemon.engines.openvino import OpenVinoEngine
-
-        return OpenVinoEngine(options)
-    raise ValueError(f"engine {name!r} is not known; the engines are auto, openvino, torch and null")
-
-
-def _wants_cuda(device: str) -> bool:
-    if device != "auto":
-        return device != "cpu"
-    if not _has_cuda_driver():  # importing torch to hear the same costs seconds, and memory for good
-        return False
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def _has_cuda_driver() -> bool:
-    """Whether torch could find a CUDA device at all: NVIDIA's driver library, or AMD's for a torch built on ROCm."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return Path("/dev/kfd").exists()
-    return True

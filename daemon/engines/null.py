@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from depthwire.daemon.engines.engine import EngineOptions, Target
+from depthwire.daemon.engines.engine import EngineOptions
 from depthwire.daemon.models.catalogue import Checkpoint
 from depthwire.daemon.results.project import complete
+from depthwire.daemon.results.target import Target
 
 
 class NullNetwork:

@@ -26,21 +26,17 @@ import openvino
 from numpy.typing import NDArray
 
 from depthwire.daemon.engines.compiled_cache import CompiledCache, file_digest, user_cache_folder
-from depthwire.daemon.engines.engine import MEMORY_SHARE, EngineOptions, Target
+from depthwire.daemon.engines.engine import MEMORY_SHARE, EngineOptions
+from depthwire.daemon.engines.openvino_files import EXIT_CANNOT_WRITE, EXIT_WRONG_CHECKPOINT, MODEL_FILE, POSITIONS_FILE
 from depthwire.daemon.models.catalogue import Checkpoint
 from depthwire.daemon.models.geometry import PATCH
 from depthwire.daemon.models.preprocess import normalise
 from depthwire.daemon.results.project import complete
 from depthwire.daemon.results.resample import interpolate_positions, upsample
+from depthwire.daemon.results.target import Target
 from depthwire.daemon.seam.memory import usable_memory_bytes
 
 log = logging.getLogger("depthwire.worker")
-
-# What openvino_conversion.py writes, and how it ends. They stand here because importing it would import torch.
-MODEL_FILE = "network.xml"
-POSITIONS_FILE = "positions.npy"
-EXIT_WRONG_CHECKPOINT = 65
-EXIT_CANNOT_WRITE = 73
 
 CONVERSION_TIMEOUT_S = 900.0
 MAX_KEPT_POSITIONS = 8

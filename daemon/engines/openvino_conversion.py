@@ -17,7 +17,7 @@ import openvino
 import torch
 from numpy.typing import NDArray
 
-from depthwire.daemon.engines.openvino import EXIT_CANNOT_WRITE, EXIT_WRONG_CHECKPOINT, MODEL_FILE, POSITIONS_FILE
+from depthwire.daemon.engines.openvino_files import EXIT_CANNOT_WRITE, EXIT_WRONG_CHECKPOINT, MODEL_FILE, POSITIONS_FILE
 from depthwire.daemon.models.depth_anything import PATCH, WrongCheckpoint, build
 
 PICTURE, POSITIONS = "picture", "positions"

@@ -18,14 +18,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from depthwire.daemon.config import parse_address
+from depthwire.daemon.front.bookkeeping import Bookkeeping
 from depthwire.daemon.front.metrics import STAGES, Histogram
 from depthwire.daemon.front.residency import State
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
     from prometheus_client.registry import CollectorRegistry
-
-    from depthwire.daemon.front.loop import Front
 
 log = logging.getLogger("depthwire.metrics")
 
@@ -39,7 +38,7 @@ _STUCK_S = 10.0
 """A front whose loop has not come round for this long is not live."""
 
 
-def serve_metrics(front: Front, address: str) -> MetricsServer:
+def serve_metrics(front: Bookkeeping, address: str) -> MetricsServer:
     """Serve this front's metrics from a thread. Raises OSError where it cannot listen, or has no prometheus-client."""
     host, port = parse_address(address)
     try:
@@ -76,7 +75,7 @@ def _verdict(good: bool, problem: str) -> Page:
     return Page(200 if good else 503, "text/plain; charset=utf-8", b"ok\n" if good else f"{problem}\n".encode())
 
 
-def _ready(front: Front) -> Page:
+def _ready(front: Bookkeeping) -> Page:
     state = front.readiness()
     return _verdict(state.ready, "; ".join([state.status, *state.problems]))
 
@@ -99,7 +98,7 @@ class _Cached:
 class FrontCollector:
     """A collector over the front's own bookkeeping: nothing is counted twice, and nothing costs before a scrape."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Bookkeeping) -> None:
         self._front = front
 
     def collect(self) -> Iterator[Metric]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from depthwire.daemon.front.bookkeeping import Bookkeeping
 from depthwire.daemon.front.metrics import BATCH_BOUNDS, LATENCY_BOUNDS_MS, Metrics
 from depthwire.daemon.front.prober import is_probe
 from depthwire.daemon.front.readiness import problem_of
@@ -13,13 +14,10 @@ from depthwire.daemon.front.supervisor import WorkerLink, WorkerState
 from depthwire.daemon.models import catalogue
 from depthwire.protocol import VERSION
 
-if TYPE_CHECKING:
-    from depthwire.daemon.front.loop import Front
-
 _RELEASE = version("depthwire")
 
 
-def health_report(front: Front) -> dict[str, Any]:
+def health_report(front: Bookkeeping) -> dict[str, Any]:
     """The fields of a health reply, as SPEC.md lists them."""
     now = front.clock()
     state = front.readiness()
@@ -67,7 +65,7 @@ def health_report(front: Front) -> dict[str, Any]:
     return report
 
 
-def _worker(front: Front, link: WorkerLink | None, restarts: int, now: float) -> dict[str, Any]:
+def _worker(front: Bookkeeping, link: WorkerLink | None, restarts: int, now: float) -> dict[str, Any]:
     proof = link.proof if link else None
     return {
         "pid": link.pid if link else None,
@@ -80,7 +78,7 @@ def _worker(front: Front, link: WorkerLink | None, restarts: int, now: float) ->
     }
 
 
-def _counters(front: Front) -> dict[str, Any]:
+def _counters(front: Bookkeeping) -> dict[str, Any]:
     metrics = front.metrics
     return {
         "answers": metrics.by_op(),

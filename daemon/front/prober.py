@@ -12,7 +12,7 @@ from typing import Final
 
 from PIL import Image
 
-from depthwire.daemon.front.readiness import Proof
+from depthwire.daemon.front.proof import Proof
 from depthwire.daemon.front.residency import Bucket, Resident, State
 from depthwire.daemon.front.scheduler import Pending
 from depthwire.daemon.front.supervisor import WorkerLink, WorkerState

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from depthwire.daemon.front.residency import State
-
-if TYPE_CHECKING:
-    from depthwire.daemon.front.supervisor import Supervisor, WorkerLink
+from depthwire.daemon.front.supervisor import Supervisor, WorkerLink
 
 FAILURES_IN_A_ROW = 3
 """One failed request may be the picture's doing, and a second one bad luck."""
@@ -25,30 +22,6 @@ _STALE_S = 3.0
 
 _PROBE_STALE_S = 10.0
 """A tiny inference that takes this long is stuck."""
-
-
-@dataclass
-class Proof:
-    """What a worker's engine has shown of itself. The front's thread writes it, for each worker anew."""
-
-    served_at: float | None = None
-    """When an inference last succeeded."""
-    failures: int = 0
-    """Failures in a row since then."""
-    failed_at: float = float("-inf")
-    probing_since: float | None = None
-    probed_at: float = float("-inf")
-    load_at: float = float("-inf")
-    """When the checkpoint to probe with may be asked for (again)."""
-    is_concluded: bool = False
-    """Whether anything has come back, good or bad: until then the worker gets no request but the probe."""
-
-    def succeeded(self, now: float) -> None:
-        self.served_at, self.failures, self.is_concluded = now, 0, True
-
-    def failed(self, now: float) -> None:
-        self.failed_at, self.is_concluded = now, True
-        self.failures += 1
 
 
 @dataclass(frozen=True)

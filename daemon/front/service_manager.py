@@ -10,12 +10,9 @@ import logging
 import os
 import socket
 from collections.abc import Callable, MutableMapping
-from typing import TYPE_CHECKING
 
 from depthwire.daemon.front.readiness import Limits, Readiness, is_tended
-
-if TYPE_CHECKING:
-    from depthwire.daemon.front.supervisor import Supervisor
+from depthwire.daemon.front.supervisor import Supervisor
 
 log = logging.getLogger("depthwire.service")
 

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from depthwire.daemon.front.readiness import Proof
+from depthwire.daemon.front.proof import Proof
 from depthwire.daemon.front.residency import Residency
 from depthwire.daemon.front.scheduler import Pending
 from depthwire.daemon.seam import jobs

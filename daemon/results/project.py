@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from depthwire.daemon.engines.engine import Target
+from depthwire.daemon.results.target import Target
 
 _CHUNK_PIXELS = 64 * 1024
 """x and y of so many pixels stay in a core's cache until they are interleaved with z; fewer cost more in calls."""

@@ -11,7 +11,8 @@ import os
 import socket
 import sys
 
-from depthwire.daemon.engines.engine import EngineOptions, create_engine
+from depthwire.daemon.engines.choose import create_engine
+from depthwire.daemon.engines.engine import EngineOptions
 from depthwire.daemon.logs import set_up_logging
 from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.cores import usable_cores

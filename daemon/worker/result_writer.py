@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depthwire.daemon.engines.engine import Network, Target
+from depthwire.daemon.engines.engine import Network
 from depthwire.daemon.results.shaping import Shaped, shape_result, write_colors
+from depthwire.daemon.results.target import Target
 from depthwire.daemon.seam import jobs
 from depthwire.protocol import InternalError, ResultOptions
 from depthwire.protocol.options import DEPTH_DTYPES, PLAIN

@@ -13,9 +13,10 @@ from click.testing import CliRunner, Result
 
 from depthwire.client import DepthClient, InvalidRequestError
 from depthwire.client.cli import __main__ as cli
-from depthwire.client.cli.session import Exit, Key, Session
+from depthwire.client.cli.session import Key, Session
 from depthwire.client.curve import load_keys
 from depthwire.client.profiles import load_profile
+from depthwire.client.view.faults import Exit
 from depthwire.protocol.keys import read_key_file, read_public_key
 
 

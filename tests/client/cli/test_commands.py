@@ -16,8 +16,9 @@ from PIL import Image
 
 from depthwire.client.cli import __main__ as cli
 from depthwire.client.cli import depth as cli_depth
-from depthwire.client.cli import images as cli_images
-from depthwire.client.cli.session import Exit
+from depthwire.client.streams import image_files
+from depthwire.client.view import pictures
+from depthwire.client.view.faults import Exit
 from depthwire.protocol import BadImageError, ModelNotFoundError, ResultOptions, result_header
 from tests.client.fake_daemon import HEIGHT, WIDTH, FakeDaemon, Heard, answer_frames
 
@@ -241,7 +242,7 @@ def test_a_folder_is_its_pictures_in_order_without_what_depthwire_wrote(daemon: 
 
 
 def test_names_that_repeat_get_a_number() -> None:
-    sources = cli_images.sources_of(["a/x.jpg", "b/x.png", "https://h.example/p/x.jpg?size=2", "https://h.example/"])
+    sources = image_files.sources_of(["a/x.jpg", "b/x.png", "https://h.example/p/x.jpg?size=2", "https://h.example/"])
     assert [source.name for source in sources] == ["x", "x_2", "x_3", "h.example"]
 
 
@@ -254,12 +255,12 @@ def test_names_that_repeat_get_a_number() -> None:
     ],
 )
 def test_a_number_makes_no_name_that_another_image_has(arguments: list[str], names: list[str]) -> None:
-    assert [source.name for source in cli_images.sources_of(arguments)] == names
+    assert [source.name for source in image_files.sources_of(arguments)] == names
 
 
 def test_thousands_of_images_of_one_name_are_named_without_delay() -> None:
     begun = time.monotonic()
-    names = {source.name for source in cli_images.sources_of([f"{folder}/frame.jpg" for folder in range(20_000)])}
+    names = {source.name for source in image_files.sources_of([f"{folder}/frame.jpg" for folder in range(20_000)])}
     assert len(names) == 20_000
     assert time.monotonic() - begun < 5
 
@@ -344,10 +345,10 @@ def test_an_output_folder_that_cannot_be_is_said_before_anything_is_sent(daemon:
 
 def test_a_far_window_does_not_flatten_the_scale_of_a_room() -> None:
     room = np.linspace(2, 6, 10_000, dtype=np.float32).reshape(100, 100)
-    assert cli_depth.readable_far(room) is None
+    assert pictures.readable_far(room) is None
     room[:10] = 80
-    assert cli_depth.readable_far(room) == pytest.approx(4 * np.median(room))
-    assert cli_depth.readable_far(np.full((4, 4), np.nan)) is None
+    assert pictures.readable_far(room) == pytest.approx(4 * np.median(room))
+    assert pictures.readable_far(np.full((4, 4), np.nan)) is None
 
 
 # pc

@@ -21,10 +21,10 @@ from PIL import Image
 from depthwire.client import Frame, StreamItem
 from depthwire.client.cli import __main__ as cli
 from depthwire.client.cli.live_line import LiveLine
-from depthwire.client.cli.session import Exit
 from depthwire.client.results import PointCloud
 from depthwire.client.streams import sources
 from depthwire.client.streams.items import StreamCounts
+from depthwire.client.view.faults import Exit
 from depthwire.protocol import BadImageError
 from tests.client.fake_daemon import HEIGHT, PATIENCE_S, WIDTH, FakeDaemon, Heard
 

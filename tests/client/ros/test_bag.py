@@ -20,7 +20,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from depthwire.client import DepthClient, ros
-from depthwire.client.cli.session import Exit
+from depthwire.client.view.faults import Exit
 from tests.client.ros.conftest import SMALL, Run
 from tests.client.ros.debian import run_in_debian
 from tests.client.ros.recording import CX, CY, FX, FY, KINDS, ROS1, ROS2, Recording, jpeg

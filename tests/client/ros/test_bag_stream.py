@@ -18,8 +18,8 @@ from click.testing import CliRunner, Result
 
 from depthwire.client import DepthClient, ros
 from depthwire.client.cli import __main__ as cli
-from depthwire.client.cli.session import Exit
 from depthwire.client.streams.sources import Choice, open_source
+from depthwire.client.view.faults import Exit
 from tests.client.ros.conftest import SMALL, Run
 from tests.client.ros.recording import CX, CY, FX, FY, KINDS, ROS1, ROS2, Recording, Ros, jpeg
 from tests.client.ros.test_bag import FRONT, HEIGHT, REAR, START, WIDTH, drive, long_drive, read_all, xyz

@@ -23,13 +23,15 @@ from torch import Tensor
 
 from depthwire.daemon.engines import cuda as engine_cuda
 from depthwire.daemon.engines import cuda_graphs
+from depthwire.daemon.engines.choose import create_engine
 from depthwire.daemon.engines.cuda import CudaEngine, CudaNetwork, choose_device, is_out_of_memory, is_poisoned
 from depthwire.daemon.engines.cuda_graphs import GraphRecorder, RecordedShape, batch_sizes, split
-from depthwire.daemon.engines.engine import EngineOptions, PageLocking, Target, create_engine
+from depthwire.daemon.engines.engine import EngineOptions, PageLocking
 from depthwire.daemon.engines.torch_cpu import TorchEngine
 from depthwire.daemon.front.residency import Bucket, Residency, State
 from depthwire.daemon.models import catalogue, checkpoints
 from depthwire.daemon.models.depth_anything import build
+from depthwire.daemon.results.target import Target
 from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.arena import Arena, map_arena
 from depthwire.daemon.worker.pipeline import Staged, Worker

@@ -16,10 +16,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from depthwire.daemon.engines import engine
-from depthwire.daemon.engines.engine import EngineOptions, Target, create_engine
+from depthwire.daemon.engines import choose
+from depthwire.daemon.engines.choose import create_engine
+from depthwire.daemon.engines.engine import EngineOptions
 from depthwire.daemon.models import catalogue
 from depthwire.daemon.models.checkpoints import resolve
+from depthwire.daemon.results.target import Target
 
 pytest.importorskip("openvino")
 
@@ -189,7 +191,9 @@ import sys
 from pathlib import Path
 import numpy as np
 from depthwire.daemon.models import catalogue
-from depthwire.daemon.engines.engine import EngineOptions, Target, create_engine
+from depthwire.daemon.results.target import Target
+from depthwire.daemon.engines.choose import create_engine
+from depthwire.daemon.engines.engine import EngineOptions
 engine = create_engine("openvino", EngineOptions())
 network = engine.load(catalogue.lookup("vitt", "starter"), Path({str(checkpoint_path)!r}))
 (output,) = network.infer([network.prepare(np.zeros((120, 160, 3), np.uint8), 182, 252)])
@@ -318,18 +322,18 @@ def test_what_it_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch, options: 
 
 
 def test_is_the_automatic_choice_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_has_cuda_driver", lambda: False)
+    monkeypatch.setattr(choose, "_has_cuda_driver", lambda: False)
     assert create_engine("auto", EngineOptions()).name == "openvino"
     assert create_engine("auto", EngineOptions(device="cpu")).name == "openvino"
 
 
 def test_torch_is_the_automatic_choice_with_cuda_or_without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "find_spec", lambda _: None)
+        patch.setattr(choose, "find_spec", lambda _: None)
         assert create_engine("auto", EngineOptions(device="cpu")).name == "torch"
         with pytest.raises(ValueError, match="pip install"):
             create_engine("openvino", EngineOptions())
-    monkeypatch.setattr(engine, "_has_cuda_driver", lambda: True)
+    monkeypatch.setattr(choose, "_has_cuda_driver", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert engine._wants_cuda("auto")
-    assert engine._wants_cuda("cuda:1")
+    assert choose._wants_cuda("auto")
+    assert choose._wants_cuda("cuda:1")

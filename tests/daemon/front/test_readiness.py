@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from depthwire.daemon.front.prober import Prober, is_probe
-from depthwire.daemon.front.readiness import FAILURES_IN_A_ROW, Limits, Proof, assess, is_tended
+from depthwire.daemon.front.proof import Proof
+from depthwire.daemon.front.readiness import FAILURES_IN_A_ROW, Limits, assess, is_tended
 from depthwire.daemon.front.residency import Bucket, Residency, State
 from depthwire.daemon.front.scheduler import Pending
 from depthwire.daemon.front.supervisor import WorkerState

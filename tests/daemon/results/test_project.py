@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from depthwire.daemon.engines.engine import Target
 from depthwire.daemon.results import project as module
 from depthwire.daemon.results.project import complete, project
+from depthwire.daemon.results.target import Target
 
 Floats = npt.NDArray[np.float32]
 CAMERA = (525.7, 481.3, 319.62, 241.18)

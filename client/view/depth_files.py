@@ -1,0 +1,37 @@
+"""Depth maps as files: 16-bit millimetres, numpy arrays, coloured pictures. Commands and sinks write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from depthwire.client.results import DepthMap
+from depthwire.client.view import pictures
+from depthwire.client.view.faults import CommandError, Exit, Fault
+
+FORMATS = ("png16", "npy", "picture")
+
+
+def save_depth(output: Path, name: str, result: DepthMap, wanted: set[str], relative: bool) -> dict[str, Path]:
+    """Write the files of one depth map that are `wanted` (of FORMATS) into a folder; returns their paths by format."""
+    kind = "relative" if relative else "depth"
+    endings = {"png16": f"{kind}_mm.png", "npy": f"{kind}.npy", "picture": f"{kind}_picture.png"}
+    files = {form: output / f"{name}_{endings[form]}" for form in FORMATS if form in wanted}
+    if "png16" in files:
+        pictures.save_depth_png16(files["png16"], result.depth)
+    if "npy" in files:
+        np.save(files["npy"], result.depth)
+    if "picture" in files:
+        far = None if relative else pictures.readable_far(result.as_float32())
+        pictures.depth_picture(result.depth, unit="" if relative else "m", far=far).save(files["picture"])
+    return files
+
+
+def need_folder(folder: Path) -> None:
+    """Make the folder that the output goes to. Raises CommandError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fault = Fault(f"{folder} cannot be a folder for the output: {error.strerror}", Exit.FAILED)
+        raise CommandError(fault) from None
