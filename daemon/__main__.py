@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from depthwire.daemon.config import InvalidSettings, config_options, from_options
+from depthwire.daemon.config import Config, InvalidSettings, config_options, from_options
 from depthwire.daemon.logs import set_up_logging
-from depthwire.daemon.models.catalogue import InvalidInputSize, UnknownModel
+from depthwire.daemon.models import checkpoints
+from depthwire.daemon.models.catalogue import InvalidInputSize, ModelKey, UnknownModel, parse_model_key
 
 log = logging.getLogger("depthwire")
 
@@ -29,13 +30,21 @@ def main(**options: Any) -> None:
     from depthwire.daemon.front.loop import Front
 
     try:
-        front = Front(config)
+        front = Front(config, default_model(config))
     except (UnknownModel, InvalidInputSize) as error:
         raise click.UsageError(f"--model or --preload: {error}") from None
     except (OSError, InvalidSettings) as error:
         raise click.ClickException(str(error)) from None
     front.announce()
     sys.exit(front.run())
+
+
+def default_model(config: Config) -> ModelKey:
+    """The model that answers where a request names none: the operator's choice, else the best that is on disk.
+
+    Raises UnknownModel or InvalidInputSize for a choice that is none.
+    """
+    return parse_model_key(config.model) if config.model else checkpoints.default_model(config.checkpoints)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from depthwire.daemon.config import Config
 from depthwire.daemon.front.scheduler import Client, Pending
 from depthwire.daemon.images.header import read_image_header
-from depthwire.daemon.models import catalogue, checkpoints
+from depthwire.daemon.models import catalogue
 from depthwire.daemon.models.catalogue import Checkpoint, ModelKey
 from depthwire.daemon.models.geometry import network_input_size
 from depthwire.daemon.seam.layout import layout_of
@@ -31,15 +31,13 @@ _DEFAULT_ENCODER = "vits"
 class Admission:
     """The limits and the default model of this daemon, applied to one request after another."""
 
-    def __init__(self, config: Config, arena_bytes: int) -> None:
+    def __init__(self, config: Config, default_model: ModelKey, arena_bytes: int) -> None:
         self._config = config
         self._arena_bytes = arena_bytes
         self._max_image_bytes = int(config.max_image_mb * 2**20)
         self._max_image_pixels = int(config.max_image_megapixels * 1e6)
         self._max_input_pixels = int(config.max_input_megapixels * 1e6)
-        self.default_model: ModelKey = (
-            catalogue.parse_model_key(config.model) if config.model else checkpoints.default_model(config.checkpoints)
-        )
+        self.default_model = default_model
 
     @property
     def limits(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The dispatcher: the front's dealings with its workers. Loads models, stages requests, takes back what comes of them.
+"""The dispatcher: the front's dealings with its workers. Hands requests out and takes back what comes of them.
 
 The front calls `turn` after every wait. Whatever a worker does, or fails to do, ends here in one answer for each
 request that it held: a result, an error, or another try on its successor.
@@ -12,10 +12,11 @@ import select
 from collections.abc import Callable, Collection
 
 from depthwire.daemon.config import Config
+from depthwire.daemon.front.loader import MAX_ATTEMPTS, Loader
 from depthwire.daemon.front.metrics import Metrics
 from depthwire.daemon.front.outbox import Outbox
 from depthwire.daemon.front.prober import Prober, is_probe
-from depthwire.daemon.front.residency import Bucket, State
+from depthwire.daemon.front.residency import Bucket
 from depthwire.daemon.front.scheduler import Pending, Scheduler
 from depthwire.daemon.front.supervisor import Patience, Supervisor, WorkerLink, WorkerState
 from depthwire.daemon.models import catalogue
@@ -33,10 +34,6 @@ from depthwire.protocol import (
 from depthwire.protocol.options import PLAIN
 
 log = logging.getLogger("depthwire.dispatcher")
-
-_MAX_ATTEMPTS = 2
-
-_LOAD_PATIENCE_S = 2.0
 
 _WATCH_INTERVAL_S = 0.1
 
@@ -67,10 +64,11 @@ class Dispatcher:
         patience = Patience(config.start_timeout_s, 1.0, config.silence_timeout_s, config.batch_timeout_s)
         self.supervisor = Supervisor(_worker_options(config), arena.fd, patience, self._on_death)
         keys = [catalogue.parse_model_key(name) for name in config.preload]
-        self._preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
-        self._prober = Prober(default, config.probe_interval_s, arena, self._load, self._warm, self._hand_over)
-        self._lost_loads: dict[Checkpoint | Bucket, int] = {}
-        """How many workers ended while they loaded a checkpoint or warmed a size, for what has not been ready since."""
+        preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
+        self._loader = Loader(self.supervisor, scheduler, metrics, clock, refuse, preload)
+        self._prober = Prober(
+            default, config.probe_interval_s, arena, self._loader.load, self._loader.warm, self._hand_over
+        )
         self._watched: dict[int, WorkerLink] = {}
         self._starts_wake = False
         """Whether the poller watches for batches that start."""
@@ -156,21 +154,16 @@ class Dispatcher:
                 case jobs.Hello() as hello:
                     self._on_hello(link, hello)
                 case jobs.Loaded(encoder, dataset, size_bytes):
-                    checkpoint = catalogue.lookup(encoder, dataset)
-                    link.residency.set(checkpoint, State.READY, size_bytes, now)
-                    self._lost_loads.pop(checkpoint, None)
-                    self._metrics.note(self._metrics.loads, checkpoint.name)
+                    self._loader.on_loaded(link, catalogue.lookup(encoder, dataset), size_bytes)
                     self._prober.turn(link, now)
-                    log.info("%s loaded, %.0f MB", checkpoint.name, size_bytes / 1e6)
                 case jobs.Warmed(encoder, dataset, height, width):
-                    bucket = _bucket(encoder, dataset, height, width)
-                    link.residency.set_shape(bucket, State.READY, now)
-                    self._lost_loads.pop(bucket, None)
+                    self._loader.on_warmed(link, _bucket(encoder, dataset, height, width))
                     self._prober.turn(link, now)
                 case jobs.WarmFailed(encoder, dataset, height, width, text):
-                    self._on_warm_failed(link, _bucket(encoder, dataset, height, width), text)
+                    self._note_failure(link)
+                    self._loader.on_warm_failed(link, _bucket(encoder, dataset, height, width), text)
                 case jobs.LoadFailed(encoder, dataset, code, text):
-                    self._on_load_failed(link, catalogue.lookup(encoder, dataset), code, text)
+                    self._loader.on_load_failed(link, catalogue.lookup(encoder, dataset), code, text)
                 case _:
                     pass  # a pong: hearing it is all
         if link.state is WorkerState.DEAD:
@@ -187,12 +180,7 @@ class Dispatcher:
             hello.precision,
             hello.max_batch,
         )
-        for key, lost in self._lost_loads.items():
-            # Or it would end one worker after another, each as soon as it is up.
-            if lost >= _MAX_ATTEMPTS and isinstance(key, Checkpoint):
-                link.residency.set(key, State.FAILED, 0, self._clock())
-        for checkpoint in self._preload:
-            self._load(link, checkpoint)
+        self._loader.on_hello(link)
         self._prober.turn(link, self._clock())
 
     def _on_started(self, link: WorkerLink, started: jobs.Started) -> None:
@@ -236,25 +224,6 @@ class Dispatcher:
         link.proof.failed(self._clock())
         self._metrics.engine_failures += 1
 
-    def _on_load_failed(self, link: WorkerLink, checkpoint: Checkpoint, code: str, text: str) -> None:
-        link.residency.set(checkpoint, State.FAILED, 0, self._clock())
-        self._lost_loads.pop(checkpoint, None)
-        self._give_up_load(checkpoint, ERROR_CLASSES.get(code, InternalError)(text))
-
-    def _give_up_load(self, checkpoint: Checkpoint, error: DepthwireError) -> None:
-        """A worker could not load a checkpoint: answer who waits for it, unless another worker may still manage."""
-        self._metrics.note(self._metrics.load_failures, checkpoint.name)
-        if any(other.residency.may_have(checkpoint) for other in self.supervisor.ready):
-            return
-        for pending in self._scheduler.waiting_for(checkpoint):
-            self._refuse(pending, error)
-
-    def _on_warm_failed(self, link: WorkerLink, bucket: Bucket, text: str) -> None:
-        link.residency.set_shape(bucket, State.FAILED, self._clock())
-        self._note_failure(link)
-        for pending in self._scheduler.waiting_for(bucket.checkpoint, bucket.size):
-            self._refuse(pending, InternalError(f"{pending.model} cannot run at this image's shape: {text}"))
-
     def _on_death(self, link: WorkerLink, problem: str) -> None:
         """Take back all that a dead worker held: what it was at work on is tried once more, alone, or given up.
 
@@ -270,26 +239,12 @@ class Dispatcher:
             if pending.answered:
                 continue
             pending.attempts += ticket in suspects
-            if pending.attempts < _MAX_ATTEMPTS:
+            if pending.attempts < MAX_ATTEMPTS:
                 self._scheduler.requeue(pending)
             else:  # not retryable: this request has ended two workers
                 self._refuse(pending, InternalError(f"the worker {problem} while it held this request, twice"))
         link.in_flight.clear()
-        self._count_lost_loads(link, problem)
-
-    def _count_lost_loads(self, link: WorkerLink, problem: str) -> None:
-        """Give up what a worker loaded or warmed when it ended, if it is the second that ended so."""
-        for key in link.residency.unfinished:
-            lost = self._lost_loads[key] = self._lost_loads.get(key, 0) + 1
-            if lost < _MAX_ATTEMPTS:
-                continue
-            # Not retryable: the next worker would go the same way.
-            if isinstance(key, Checkpoint):
-                self._give_up_load(key, InternalError(f"the worker {problem} while it loaded {key.name}, twice"))
-            elif not any(other.residency.is_ready(key) for other in self.supervisor.ready):
-                what = f"made {key.checkpoint.name} ready for an input of {key.input_width}x{key.input_height}"
-                for pending in self._scheduler.waiting_for(key.checkpoint, key.size):
-                    self._refuse(pending, InternalError(f"the worker {problem} while it {what}, twice"))
+        self._loader.on_death(link, problem)
 
     def _take_back(self, link: WorkerLink, ticket: int) -> Pending | None:
         """The worker is done with a ticket: its memory is the front's again, and there is room for another."""
@@ -316,48 +271,12 @@ class Dispatcher:
 
     # ---- what workers are told --------------------------------------------------------------------------------
 
-    def _load(self, link: WorkerLink, checkpoint: Checkpoint, wanted: Collection[str] = ()) -> bool:
-        """Have a worker load a checkpoint if it neither has it nor is at it, unloading others where it must.
-
-        False if what is in use leaves no room now: to be asked again.
-        """
-        now = self._clock()
-        if not link.residency.wants_load(checkpoint, now):
-            return True
-        evicted = link.residency.make_room(checkpoint, checkpoint.size_bytes, now, wanted)
-        if evicted is None:
-            return False
-        for old in evicted:
-            log.info("%s unloaded to make room for %s", old.name, checkpoint.name)
-            link.send(jobs.Unload(old.encoder, old.dataset))
-            self._metrics.note(self._metrics.evictions, old.name)
-        link.residency.set(checkpoint, State.LOADING, checkpoint.size_bytes, now)
-        log.info("loading %s (weights under %s): %s", checkpoint.name, checkpoint.licence, checkpoint.note)
-        link.send(jobs.Load(checkpoint.encoder, checkpoint.dataset))
-        return True
-
-    def _warm(self, link: WorkerLink, bucket: Bucket) -> None:
-        """Have a worker that holds the checkpoint make this input size ready, forgetting others where it must."""
-        now = self._clock()
-        if not link.residency.wants_warming(bucket, now):
-            return
-        forgotten = link.residency.make_room_for_shape()
-        if forgotten is None:
-            return
-        for old in forgotten:
-            link.send(jobs.Forget(old.checkpoint.encoder, old.checkpoint.dataset, *old.size))
-        link.residency.set_shape(bucket, State.LOADING, now)
-        link.send(jobs.Warm(bucket.checkpoint.encoder, bucket.checkpoint.dataset, *bucket.size))
-
     def _dispatch(self) -> None:
         """Give waiting requests to workers as long as one has room: nothing waits for a fuller batch."""
         if not self._scheduler.waiting:
             return
         for link in self.supervisor.ready:
-            if all(map(link.residency.is_ready, self._scheduler.buckets)):
-                link.load_waits_since = None
-            else:
-                self._make_ready(link)
+            self._loader.make_ready(link)
         while self._scheduler.waiting:
             links = [link for link in self.supervisor.ready if self._has_room(link)]
             if not links:
@@ -380,29 +299,14 @@ class Dispatcher:
             if not self._stage(link, pending):
                 return
 
-    def _make_ready(self, link: WorkerLink) -> None:
-        """Have a worker load and warm what the waiting requests need."""
-        heads = self._scheduler.heads()
-        wanted = {head.checkpoint.name for head in heads}
-        loaded = [self._may_load(link, head.checkpoint) and self._load(link, head.checkpoint, wanted) for head in heads]
-        link.load_waits_since = None if all(loaded) else link.load_waits_since or self._clock()
-        for head in heads:
-            self._warm(link, head.bucket)
-
-    def _may_load(self, link: WorkerLink, checkpoint: Checkpoint) -> bool:
-        """False for what a worker has ended over while this one loads another: that must not share its fate again."""
-        return checkpoint not in self._lost_loads or set(link.residency.loading) <= {checkpoint}
-
     def _has_room(self, link: WorkerLink) -> bool:
         assert link.hello is not None
         if not link.proof.is_concluded:
             return False  # a new worker runs its probe first: soon over, and then `health` can say what it is worth
         if any(pending.attempts for pending in link.in_flight.values()):
             return False
-        now = self._clock()
-        waits = link.load_waits_since is not None and now - link.load_waits_since > _LOAD_PATIENCE_S
-        if waits and link.residency.slices_are_over(now):
-            return False  # a busy model must not keep another one out for ever: let what is in use drain once
+        if self._loader.is_draining(link):
+            return False
         # Two batches' worth wait, decoded, behind the one that runs: enough to fill the next at its last moment.
         return link.staged < 2 * link.hello.max_batch and len(link.in_flight) < 5 * link.hello.max_batch
 

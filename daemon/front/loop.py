@@ -27,6 +27,7 @@ from depthwire.daemon.front.dispatcher import Dispatcher
 from depthwire.daemon.front.endpoints import Listener, check_endpoints
 from depthwire.daemon.front.exposition import serve_metrics
 from depthwire.daemon.front.health import health_report
+from depthwire.daemon.front.inbox import Inbox, make_router
 from depthwire.daemon.front.metrics import NO_MODEL, Metrics
 from depthwire.daemon.front.outbox import Outbox
 from depthwire.daemon.front.presence import Presence
@@ -35,6 +36,7 @@ from depthwire.daemon.front.scheduler import Client, Pending, QueueLimits, Sched
 from depthwire.daemon.front.service_manager import ServiceManager
 from depthwire.daemon.logs import Rarely
 from depthwire.daemon.models import catalogue
+from depthwire.daemon.models.catalogue import ModelKey
 from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.arena import Arena
 from depthwire.protocol import (
@@ -51,7 +53,7 @@ from depthwire.protocol import (
     parse_request,
     result_header,
 )
-from depthwire.protocol.frames import MAX_BUFFERS, MAX_ENVELOPE_FRAMES, FrameError, split_envelope
+from depthwire.protocol.frames import FrameError, split_envelope
 
 log = logging.getLogger("depthwire.front")
 request_log = logging.getLogger("depthwire.request")
@@ -59,26 +61,16 @@ request_log = logging.getLogger("depthwire.request")
 _TURN_MESSAGES = 128
 """Requests read before workers and timers get their turn again."""
 
-_MESSAGE_FRAMES = MAX_ENVELOPE_FRAMES + 1 + MAX_BUFFERS + 1
-"""One more than any message has: enough to see that it has too many."""
-
-_SKIPPED_FRAMES = 2000
-"""Frames thrown away in one turn, of a message that has far too many."""
-
-_READABLE = int(zmq.POLLIN)
-_DONTWAIT = int(zmq.DONTWAIT)
-"""Plain numbers: what the enumeration's own `&` does takes longer than asking ZeroMQ."""
-
 _TICK_S = 0.25
 """The longest the front sleeps, and so the latest it notices that a worker is silent."""
 
 
 class Front:
-    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
-        """Bind the sockets.
+    def __init__(self, config: Config, default_model: ModelKey, clock: Callable[[], float] = time.monotonic) -> None:
+        """Bind the sockets. `default_model` answers requests that name none.
 
-        Raises OSError if an endpoint cannot be bound, InvalidSettings if it must not be, UnknownModel for a model that
-        is not one.
+        Raises OSError if an endpoint cannot be bound, InvalidSettings if it must not be, UnknownModel for a model to
+        preload that is not one.
         """
         check_endpoints(config.bind, has_keys=config.curve_key is not None, insecure=config.insecure)
         self.config = config
@@ -87,7 +79,7 @@ class Front:
         self.draining = False
         self.metrics = Metrics()
         self.arena = Arena(config.arena_mb * 2**20)
-        self.admission = Admission(config, self.arena.size)
+        self.admission = Admission(config, default_model, self.arena.size)
         self.scheduler = Scheduler(
             QueueLimits(
                 config.max_waiting,
@@ -101,7 +93,8 @@ class Front:
         self._context = zmq.Context()
         self._poller = select.epoll()
         self.authenticator = make_authenticator(config, self._context, self._poller)
-        self._router = _router(self._context, config)
+        self._router = make_router(self._context, config)
+        self._inbox = Inbox(self._router)
         if config.curve_key is not None:
             self._public_key = demand_keys(self._router, config.curve_key)
         self._listener = Listener(self._router)
@@ -118,7 +111,7 @@ class Front:
             clock,
             self._deliver,
             self._refuse,
-            catalogue.lookup(self.admission.default_model.encoder, self.admission.default_model.dataset),
+            catalogue.lookup(default_model.encoder, default_model.dataset),
             self.metrics,
         )
         self.supervisor = self._dispatcher.supervisor
@@ -127,8 +120,6 @@ class Front:
         self.turned_at = self.started_at
         """When the loop last came round, for whoever watches it from another thread."""
         self._metrics_server = serve_metrics(self, config.metrics) if config.metrics else None
-        self._is_skipping = False
-        """Whether what comes next still belongs to a message that is answered already."""
         self._tickets = 0
         self._drops = {reason: Rarely() for reason in self.metrics.dropped}
         self._signals, self._signal_writer = socket.socketpair()
@@ -192,8 +183,7 @@ class Front:
         self._dispatcher.watch(self._poller, now)
         self._service_manager.turn(now)
         self.arena.wake_wanted = self.scheduler.waiting > 0
-        # A ZeroMQ descriptor tells of changes only, so what is there already must be asked for before going to sleep.
-        has_requests = self._has_requests()
+        has_requests = self._inbox.has_messages
         is_busy = self._serve_handshakes(now) or has_requests or (self.arena.wake_wanted and self.arena.has_died)
         wait_s = 0.0 if is_busy else min(_TICK_S, max(0.0, self.scheduler.next_deadline() - now))
         # Rounded up to whole milliseconds, the kernel's unit: to wake before a deadline would be to wake twice.
@@ -256,34 +246,12 @@ class Front:
 
     # ---- requests ---------------------------------------------------------------------------------------------
 
-    def _has_requests(self) -> bool:
-        return bool(int(self._router.getsockopt(zmq.EVENTS)) & _READABLE)
-
     def _read_requests(self) -> None:
         for _ in range(_TURN_MESSAGES):
-            if not self._has_requests() or (self._is_skipping and not self._skip()):
+            message = self._inbox.receive()
+            if message is None:
                 return
-            self._on_message(*self._receive())
-
-    def _receive(self) -> tuple[bytes, list[zmq.Frame]]:
-        """The routing id that ROUTER puts in front of every message, and the frames that came."""
-        routing_id = self._router.recv(_DONTWAIT)
-        # Not recv_multipart: it asks the socket behind every frame whether more follow, which the frame itself knows.
-        frames = [self._router.recv(copy=False)]
-        while frames[-1].more:
-            if len(frames) == _MESSAGE_FRAMES:
-                self._is_skipping = True
-                break
-            frames.append(self._router.recv(copy=False))
-        return routing_id, frames
-
-    def _skip(self) -> bool:
-        """Throw away what is left of a message of too many frames; whether a new one may be read."""
-        for _ in range(_SKIPPED_FRAMES):
-            if not self._router.recv(copy=False).more:
-                self._is_skipping = False
-                return self._has_requests()
-        return False
+            self._on_message(*message)
 
     def _on_message(self, routing_id: bytes, message: Sequence[zmq.Frame]) -> None:
         arrived = self.clock()
@@ -293,25 +261,21 @@ class Front:
             return  # nothing but an envelope: nobody asked anything
         envelope = [bytes(frame) for frame in envelope_frames]
         client = tuple(filter(None, envelope))
+        request: Request | None = None
+        meta: dict[Any, Any] | None = None
         try:
             request = parse_request([frame.buffer for frame in body])
-        except RequestRefused as refusal:
-            request_log.debug("%r %s refused: %s", refusal.op, refusal.id, refusal.error)
-            self._answer_error(client, envelope, refusal.id, refusal.op, refusal.error)
-            return
-        for forgotten in self._presence.note(client, body[0]):
-            self.metrics.names.pop(forgotten, None)
-        try:
+            meta = request.meta
+            for forgotten in self._presence.note(client, body[0]):
+                self.metrics.names.pop(forgotten, None)
             if self.authenticator is not None:
                 self._identify(client, body[0])
             self._serve(request, client, envelope, arrived)
-        except DepthwireError as error:
-            request_log.debug("%s: %s %d refused: %s", self._name_of(client), request.op, request.id, error)
-            self._answer_error(client, envelope, request.id, request.op, error, request.meta)
-        except Exception:  # one request must never be the end of all others
-            log.exception("%s %d could not be served", request.op, request.id)
-            failure = InternalError("the daemon failed on this request; its log says why")
-            self._answer_error(client, envelope, request.id, request.op, failure, request.meta)
+        except Exception as error:  # one request must never be the end of all others
+            refusal = _refusal_of(error, request)
+            request_log.debug("%s: %s %s refused: %s", self._name_of(client), refusal.op, refusal.id, refusal.error)
+            self._outbox.send(envelope, [error_header(refusal.id, refusal.op, refusal.error, meta)])
+            self.metrics.answered(refusal.op, NO_MODEL, refusal.error.code, client)
 
     def _identify(self, client: Client, frame: zmq.Frame) -> None:
         """Note whose key a request came with. Raises InvalidRequestError if it is not on the list any more."""
@@ -360,19 +324,6 @@ class Front:
 
     # ---- answers ----------------------------------------------------------------------------------------------
 
-    def _answer_error(
-        self,
-        client: Client,
-        envelope: list[bytes],
-        request_id: int | None,
-        op: str | None,
-        error: DepthwireError,
-        meta: dict[Any, Any] | None = None,
-    ) -> None:
-        """Answer a message that never became a pending request."""
-        self._outbox.send(envelope, [error_header(request_id, op, error, meta)])
-        self.metrics.answered(op, NO_MODEL, error.code, client)
-
     def _deliver(self, pending: Pending, done: jobs.Done) -> None:
         total_ms = 1e3 * (self.clock() - pending.arrived)
         self._log_answer(pending, "OK", total_ms, done.batch_size)
@@ -418,22 +369,12 @@ class Front:
             request_log.debug(text, name, op, request_id, pending.model, size, code, total_ms, batch_size)
 
 
-def _router(context: zmq.Context[zmq.Socket[bytes]], config: Config) -> zmq.Socket[bytes]:
-    """The ROUTER, not bound yet: every option is set before the first bind, which is when they take effect."""
-    router: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
-    router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    router.setsockopt(zmq.SNDHWM, config.send_queue)
-    router.setsockopt(zmq.RCVHWM, 1000)
-    router.setsockopt(zmq.LINGER, 0)
-    # An image a little above the limit still gets its TOO_LARGE; far above it libzmq ends the connection.
-    router.setsockopt(zmq.MAXMSGSIZE, int(4 * config.max_image_mb * 2**20) + 2**20)
-    # The heartbeat's timer restarts on whole frames only: it must outlast the slowest honest image.
-    router.setsockopt(zmq.HEARTBEAT_IVL, 10_000)
-    router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 30_000)
-    router.setsockopt(zmq.HEARTBEAT_TTL, 60_000)
-    # Behind a reply that does not move there is no heartbeat, so the kernel has to notice that nobody takes its bytes.
-    router.setsockopt(zmq.TCP_MAXRT, 30_000)
-    # Whoever connects and says nothing holds a descriptor that long.
-    router.setsockopt(zmq.HANDSHAKE_IVL, 10_000)
-    router.setsockopt(zmq.BACKLOG, 1024)
-    return router
+def _refusal_of(error: Exception, request: Request | None) -> RequestRefused:
+    """What a message is answered that never became a pending request. Unforeseen errors are for the log alone."""
+    if isinstance(error, RequestRefused):
+        return error
+    request_id, op = (None, None) if request is None else (request.id, request.op)
+    if not isinstance(error, DepthwireError):
+        log.error("%s %s could not be served", op, request_id, exc_info=error)
+        error = InternalError("the daemon failed on this request; its log says why")
+    return RequestRefused(error, request_id, op)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from depthwire.client import DepthClient
+from depthwire.daemon.__main__ import default_model
 from depthwire.daemon.config import Config
 from depthwire.daemon.front.loop import Front
 from tests.curve import PATIENCE_S, STRANGERS, Keys, Peer, robot_and_stranger, with_key
@@ -31,7 +32,7 @@ def keys(tmp_path: Path) -> Keys:
 @pytest.fixture
 def front(keys: Keys) -> Iterator[Front]:
     config = Config(bind=["tcp://127.0.0.1:*"], engine="null", curve_key=keys.lab, authorized_clients=keys.clients)
-    front = Front(config)
+    front = Front(config, default_model(config))
     yield front
     front._close()
 

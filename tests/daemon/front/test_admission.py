@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from depthwire.daemon.__main__ import default_model
 from depthwire.daemon.config import Config
 from depthwire.daemon.front.admission import Admission
 from depthwire.daemon.front.scheduler import Pending
@@ -37,7 +38,8 @@ def no_checkpoints_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def admission(arena_mb: int = 1024, **settings: Any) -> Admission:
-    return Admission(Config(arena_mb=arena_mb, **settings), arena_mb * MIB)
+    config = Config(arena_mb=arena_mb, **settings)
+    return Admission(config, default_model(config), arena_mb * MIB)
 
 
 def png_header(width: int, height: int) -> bytes:

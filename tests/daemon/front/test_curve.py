@@ -15,6 +15,7 @@ import pytest
 import zmq
 
 from depthwire.client import DepthClient, DepthFuture
+from depthwire.daemon.__main__ import default_model
 from depthwire.daemon.config import Config, InvalidSettings
 from depthwire.daemon.front.authenticator import AllowList, Authenticator, demand_keys, make_authenticator
 from depthwire.daemon.front.loop import Front
@@ -292,9 +293,8 @@ def test_strangers_do_not_fill_the_log(gate: Gate, caplog: pytest.LogCaptureFixt
 
 @pytest.fixture
 def front(keys: Keys) -> Iterator[Front]:
-    front = Front(
-        Config(bind=["tcp://127.0.0.1:*"], engine="null", curve_key=keys.lab, authorized_clients=keys.clients)
-    )
+    config = Config(bind=["tcp://127.0.0.1:*"], engine="null", curve_key=keys.lab, authorized_clients=keys.clients)
+    front = Front(config, default_model(config))
     yield front
     front._close()
 

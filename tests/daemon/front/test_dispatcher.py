@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zmq
 
+from depthwire.daemon.__main__ import default_model
 from depthwire.daemon.config import Config
 from depthwire.daemon.front.forecast import Forecast
 from depthwire.daemon.front.loop import Front
@@ -25,7 +26,8 @@ class House:
     """A front with a null engine, and one client of it."""
 
     def __init__(self) -> None:
-        self.front = Front(Config(engine="null", bind=["tcp://127.0.0.1:*"]))
+        config = Config(engine="null", bind=["tcp://127.0.0.1:*"])
+        self.front = Front(config, default_model(config))
         self.context = zmq.Context()
         self.client = self.context.socket(zmq.DEALER)
         self.client.connect(self.front.endpoints[0])

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import zmq
 
+from depthwire.daemon.__main__ import default_model
 from depthwire.daemon.config import Config
 from depthwire.daemon.front import loop as front_module
 from depthwire.daemon.front.loop import Front
@@ -103,7 +104,7 @@ class House:
     def __init__(self, workers: int, **settings: Any) -> None:
         self.now = 1000.0
         config = Config(engine="null", device=",".join(["cpu"] * workers), bind=["tcp://127.0.0.1:*"], **settings)
-        self.front = Front(config, clock=lambda: self.now)
+        self.front = Front(config, default_model(config), clock=lambda: self.now)
         self.context = zmq.Context()
         self.client = self.context.socket(zmq.DEALER)
         self.client.connect(self.front.endpoints[0])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import zmq
 
+from depthwire.daemon.__main__ import default_model
 from depthwire.daemon.config import Config
 from depthwire.daemon.front.loop import Front
 from depthwire.daemon.front.presence import CLIENTS_REMEMBERED, Presence
@@ -118,7 +119,8 @@ def test_of_the_many_behind_one_connection_only_those_with_open_requests_are_rem
 
 def test_a_proxy_of_many_short_lived_peers_leaves_no_growing_list_behind(tmp_path: Path) -> None:
     peers = 10_000
-    front = Front(Config(engine="null", bind=[f"ipc://{tmp_path}/front"]))
+    config = Config(engine="null", bind=[f"ipc://{tmp_path}/front"])
+    front = Front(config, default_model(config))
     authenticator: Any = SimpleNamespace(name_of=lambda _: "proxy", close=lambda: None)
     front.authenticator = authenticator
     context: zmq.Context[Any] = zmq.Context()

@@ -136,7 +136,7 @@ def _install_heartbeat(interval_ms: int, timeout_ms: int) -> None:
 
     from depthwire.daemon.front import loop as front
 
-    original = front._router
+    original = front.make_router
 
     def router(*arguments: Any) -> Any:
         made = original(*arguments)
@@ -145,7 +145,7 @@ def _install_heartbeat(interval_ms: int, timeout_ms: int) -> None:
         made.setsockopt(zmq.TCP_MAXRT, timeout_ms)
         return made
 
-    front._router = router
+    front.make_router = router
 
 
 def _is_module(name: str) -> bool:
