@@ -39,6 +39,7 @@ MAX_ID: Final = 2**64 - 1
 MAX_MAX_DEPTH_M: Final = 10_000.0
 MAX_TIMEOUT_MS: Final = 86_400_000.0
 PATCH: Final = 14
+"""Side of one patch in pixels: both sides of every network input are multiples of it."""
 MIN_MODEL_INPUT_SIZE: Final = 4 * PATCH
 MAX_MODEL_INPUT_SIZE: Final = 110 * PATCH
 MAX_STREAM_BYTES: Final = 128

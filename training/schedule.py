@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from depthwire.daemon.models.depth_anything import PATCH
+from depthwire.protocol.messages import PATCH
 from depthwire.training.errors import TrainingError
 
 

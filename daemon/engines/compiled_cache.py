@@ -12,20 +12,18 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from depthwire.daemon.models.staging import staging_folder
+
 log = logging.getLogger("depthwire.worker")
 
 MANIFEST = "manifest.json"
-STAGING_PREFIX = ".new-"
 UNUSED_DAYS = 60
 """Entries that nobody read for so long are deleted: those of old versions would pile up otherwise."""
-STAGING_HOURS = 2
-"""Older unfinished entries are of a process that died."""
 
 
 def user_cache_folder() -> Path:
@@ -80,24 +78,20 @@ class CompiledCache:
         Errors of `make` that are not OSError pass through.
         """
         entry = self._path(name, ingredients)
-        staging: Path | None = None
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._tidy()
-            staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self._folder))
-            make(staging)
-            files = {path.name: file_digest(path) for path in staging.iterdir()}
-            (staging / MANIFEST).write_text(json.dumps({"ingredients": ingredients, "files": files}, indent=1))
-            self._publish(staging, entry, ingredients)
+            self._remove_unused()
+            with staging_folder(self._folder) as staging:
+                make(staging)
+                files = {path.name: file_digest(path) for path in staging.iterdir()}
+                (staging / MANIFEST).write_text(json.dumps({"ingredients": ingredients, "files": files}, indent=1))
+                self._publish(staging, entry, ingredients)
             return entry
         except OSError as error:
             if not self._warned:
                 log.warning("converted networks are not cached, each start converts them again: %s", error)
                 self._warned = True
             return None
-        finally:
-            if staging is not None:
-                shutil.rmtree(staging, ignore_errors=True)
 
     def discard(self, entry: Path) -> None:
         """Delete an entry. A process that has mapped its files keeps them."""
@@ -119,14 +113,11 @@ class CompiledCache:
             self.discard(entry)
             staging.rename(entry)
 
-    def _tidy(self) -> None:
+    def _remove_unused(self) -> None:
         now = time.time()
-        for path in self._folder.iterdir():
-            is_staging = path.name.startswith(STAGING_PREFIX)
-            limit_s = 3600.0 * (STAGING_HOURS if is_staging else 24 * UNUSED_DAYS)
-            marker = path if is_staging else path / MANIFEST
-            if path.is_dir() and marker.exists() and now - marker.stat().st_mtime > limit_s:
-                shutil.rmtree(path, ignore_errors=True)
+        for manifest in self._folder.glob(f"*/{MANIFEST}"):
+            if now - manifest.stat().st_mtime > 24 * 3600.0 * UNUSED_DAYS:
+                shutil.rmtree(manifest.parent, ignore_errors=True)
 
 
 def _damage(entry: Path, ingredients: dict[str, Any]) -> str | None:

@@ -25,9 +25,9 @@ from depthwire.daemon.engines.engine import MEMORY_SHARE, EngineOptions
 from depthwire.daemon.engines.torch_cpu import DTYPES
 from depthwire.daemon.models.catalogue import Checkpoint
 from depthwire.daemon.models.depth_anything import MAX_CACHED_POSITIONS, DepthAnythingV2, build
-from depthwire.daemon.models.geometry import PATCH
 from depthwire.daemon.models.on_device import normalise_on_device, project_on_device, upsample_on_device
 from depthwire.daemon.results.target import Target
+from depthwire.protocol.messages import PATCH
 
 log = logging.getLogger("depthwire.worker")
 

@@ -29,12 +29,12 @@ from depthwire.daemon.engines.compiled_cache import CompiledCache, file_digest, 
 from depthwire.daemon.engines.engine import MEMORY_SHARE, EngineOptions
 from depthwire.daemon.engines.openvino_files import EXIT_CANNOT_WRITE, EXIT_WRONG_CHECKPOINT, MODEL_FILE, POSITIONS_FILE
 from depthwire.daemon.models.catalogue import Checkpoint
-from depthwire.daemon.models.geometry import PATCH
 from depthwire.daemon.models.preprocess import normalise
 from depthwire.daemon.results.project import complete
 from depthwire.daemon.results.resample import interpolate_positions, upsample
 from depthwire.daemon.results.target import Target
 from depthwire.daemon.seam.memory import usable_memory_bytes
+from depthwire.protocol.messages import PATCH
 
 log = logging.getLogger("depthwire.worker")
 

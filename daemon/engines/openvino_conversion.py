@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from depthwire.daemon.engines.openvino_files import EXIT_CANNOT_WRITE, EXIT_WRONG_CHECKPOINT, MODEL_FILE, POSITIONS_FILE
-from depthwire.daemon.models.depth_anything import PATCH, WrongCheckpoint, build
+from depthwire.daemon.models.depth_anything import WrongCheckpoint, build
+from depthwire.protocol.messages import PATCH
 
 PICTURE, POSITIONS = "picture", "positions"
 """Names of the two inputs: (1, 3, H, W), and (1, 1 + patches, width) from `resample.interpolate_positions`."""

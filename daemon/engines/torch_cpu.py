@@ -16,12 +16,12 @@ import torch
 from depthwire.daemon.engines.engine import MEMORY_SHARE, EngineOptions
 from depthwire.daemon.models.catalogue import Checkpoint
 from depthwire.daemon.models.depth_anything import DepthAnythingV2, build
-from depthwire.daemon.models.geometry import PATCH
 from depthwire.daemon.models.preprocess import normalise
 from depthwire.daemon.models.upsample import upsample
 from depthwire.daemon.results.project import complete
 from depthwire.daemon.results.target import Target
 from depthwire.daemon.seam.memory import usable_memory_bytes
+from depthwire.protocol.messages import PATCH
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 

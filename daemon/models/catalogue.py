@@ -10,10 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from depthwire.daemon.models.geometry import PATCH
-
-MIN_INPUT_SIZE = 4 * PATCH
-MAX_INPUT_SIZE = 110 * PATCH
+from depthwire.protocol.messages import MAX_MODEL_INPUT_SIZE, MIN_MODEL_INPUT_SIZE, PATCH
 
 APACHE = "Apache-2.0"
 NON_COMMERCIAL = "CC-BY-NC-4.0"
@@ -227,9 +224,10 @@ def model_key(encoder: str, dataset: str, size: int | None = None) -> ModelKey:
     checkpoint = lookup(encoder, dataset)
     if size is None:
         size = checkpoint.default_input_size
-    if size % PATCH or not MIN_INPUT_SIZE <= size <= MAX_INPUT_SIZE:
+    if size % PATCH or not MIN_MODEL_INPUT_SIZE <= size <= MAX_MODEL_INPUT_SIZE:
         raise InvalidInputSize(
-            f"model_input_size must be a multiple of {PATCH} between {MIN_INPUT_SIZE} and {MAX_INPUT_SIZE}, got {size}"
+            f"model_input_size must be a multiple of {PATCH} between {MIN_MODEL_INPUT_SIZE} and "
+            f"{MAX_MODEL_INPUT_SIZE}, got {size}"
         )
     return ModelKey(encoder, dataset, size)
 

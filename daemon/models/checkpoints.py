@@ -12,20 +12,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
-import tempfile
-import time
 from pathlib import Path
 
 from depthwire.daemon.models.catalogue import CATALOGUE, Checkpoint, ModelKey, lookup, model_key
+from depthwire.daemon.models.staging import staging_folder
 
 FOLDER_OPTION = "--checkpoints DIR"
 FOLDER_VARIABLE = "DEPTHWIRE_CHECKPOINTS"
 HUB_TIMEOUT_S = 10.0
-
-_STAGING_PREFIX = ".depthwire-download-"
-_ABANDONED_S = 2 * 3600.0
-"""A download that has written nothing for so long is that of a process that was killed."""
 
 _PACKAGE_FOLDER = Path(__file__).parent
 
@@ -152,26 +146,14 @@ def _download(checkpoint: Checkpoint, folder: Path | None, progress: bool) -> Pa
         destination = folder
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        # On the destination's own file system, so that the last step is a rename: there whole, or not there.
-        staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=destination))
+        staged = contextlib.ExitStack()
+        staging = staged.enter_context(staging_folder(destination))
     except OSError as error:
         raise CheckpointNotFound(checkpoint, folder, f"nothing can be written to {destination} ({error})") from error
-    _remove_abandoned(destination)
-    try:
+    with staged:
         fetched = _fetch(checkpoint, folder, staging, progress)
         _verify(checkpoint, folder, fetched)
         return fetched.replace(destination / checkpoint.file_name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _remove_abandoned(destination: Path) -> None:
-    """Remove what killed downloads have left here: of a large one over a gigabyte, where nobody looks."""
-    for staging in destination.glob(f"{_STAGING_PREFIX}*"):
-        with contextlib.suppress(OSError):  # it is another process's, and may go at any moment
-            newest = max(path.lstat().st_mtime for path in (staging, *staging.rglob("*")))
-            if time.time() - newest > _ABANDONED_S:
-                shutil.rmtree(staging, ignore_errors=True)
 
 
 def _fetch(checkpoint: Checkpoint, folder: Path | None, staging: Path, progress: bool) -> Path:

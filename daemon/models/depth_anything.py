@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PATCH = 14
+from depthwire.protocol.messages import PATCH
+
 GRID = 37
 """The position embedding was trained on 37×37 patches (518×518 pixels)."""
 LAYER_NORM_EPS = 1e-6

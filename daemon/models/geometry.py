@@ -7,8 +7,7 @@ from __future__ import annotations
 from functools import lru_cache
 from math import ceil
 
-PATCH = 14
-"""Side of one patch in pixels: both sides of every network input are multiples of it."""
+from depthwire.protocol.messages import PATCH
 
 
 @lru_cache(maxsize=1024)  # cameras send the same size again and again

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from depthwire.daemon.engines.compiled_cache import MANIFEST, STAGING_PREFIX, CompiledCache, user_cache_folder
+from depthwire.daemon.engines.compiled_cache import MANIFEST, CompiledCache, user_cache_folder
+from depthwire.daemon.models.staging import PREFIX
 
 INGREDIENTS = {"checkpoint": "abc", "openvino": "1.0"}
 
@@ -135,7 +136,7 @@ def test_a_folder_that_cannot_be_made_means_no_cache(tmp_path: Path) -> None:
 
 def test_leftovers_and_long_unused_entries_are_deleted(cache: CompiledCache, entry: Path, tmp_path: Path) -> None:
     long_ago = time.time() - 100 * 24 * 3600
-    leftover = tmp_path / "cache" / f"{STAGING_PREFIX}x"
+    leftover = tmp_path / "cache" / f"{PREFIX}x"
     leftover.mkdir()
     os.utime(leftover, (long_ago, long_ago))
     os.utime(entry / MANIFEST, (long_ago, long_ago))

@@ -238,8 +238,8 @@ def test_another_file_than_the_catalogue_knows_is_deleted(
 
 def staging(folder: Path, age_s: float) -> Path:
     """What a download leaves of itself when its process is killed, last written so long ago."""
-    part = put(folder / f".depthwire-download-{age_s:g}" / ".cache" / "huggingface" / "part.incomplete")
-    top = folder / f".depthwire-download-{age_s:g}"
+    part = put(folder / f".depthwire-new-{age_s:g}" / ".cache" / "huggingface" / "part.incomplete")
+    top = folder / f".depthwire-new-{age_s:g}"
     for path in (part, *part.parents):
         os.utime(path, (time.time() - age_s, time.time() - age_s))
         if path == top:
@@ -251,7 +251,7 @@ def test_what_a_killed_download_left_is_removed_by_a_later_one_and_what_is_being
     hub: StandInHub, folder: Path
 ) -> None:
     old, running = staging(folder, 2 * 3600 + 60), staging(folder, 2 * 3600 - 60)
-    (begun := folder / ".depthwire-download-begun").mkdir()
+    (begun := folder / ".depthwire-new-begun").mkdir()
     other = put(folder / "notes" / "mine.pth")
     os.utime(other.parent, (0, 0))
     resolve(CHECKPOINT, folder)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthwire.daemon.models.geometry import PATCH, network_input_size
+from depthwire.daemon.models.geometry import network_input_size
+from depthwire.protocol.messages import PATCH
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_sizes_below_one_pixel_are_refused(sizes: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("module", ["geometry", "catalogue", "checkpoints"])
 def test_the_front_can_import_it_without_torch_or_the_hub_client(module: str) -> None:
     code = (
-        f"import sys, depthwire.daemon.{module}; "
-        "assert not {'torch', 'numpy', 'cv2', 'huggingface_hub', 'safetensors'} & set(sys.modules)"
+        f"import sys, depthwire.daemon.models.{module}; "
+        "assert not {'torch', 'cv2', 'huggingface_hub', 'safetensors'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
