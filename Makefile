@@ -15,7 +15,7 @@ MINUTES ?= 240
 RUN    ?= training-out
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-ros soak fuzz check bench bench-gpu train setup clean
+.PHONY: help demo serve test test-full test-ros soak fuzz check bench bench-gpu train setup clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ serve: $(VENV)/.daemon  ## run the daemon in the foreground (ARGS="--bind … --
 test: $(VENV)/.dev  ## run the tests (ARGS="-k …" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
+test-full: $(VENV)/.dev  ## all tests: also those that repeat at more sizes what others show (a nightly run's; soak runs it first)
+	$(BIN)/python -m pytest --full $(ARGS)
+
 test-ros: $(VENV)/.dev  ## install Debian's ROS 1 with apt, as root, and run the ROS tests with it
 	apt-get update --quiet
 	apt-get install --yes --quiet --no-install-recommends $(ROS_PACKAGES)
@@ -36,16 +39,18 @@ test-ros: $(VENV)/.dev  ## install Debian's ROS 1 with apt, as root, and run the
 
 soak: $(VENV)/.dev  ## the reliability campaigns at full counts, which takes hours (ARGS="-k …" for some; figures into build/figures.jsonl)
 	@mkdir -p build
+	$(if $(ARGS),,$(BIN)/python -m pytest --full --ignore tests/reliability)
 	$(BIN)/python -m pytest tests/reliability --soak --figures build/figures.jsonl --timeout 7200 $(ARGS)
 
 fuzz: $(VENV)/.fuzz  ## search with atheris for requests and pictures that break their parsers (SECONDS_EACH=60)
 	$(BIN)/python -m tests.fuzz.fuzz_request -max_total_time=$(SECONDS_EACH) -print_final_stats=1 $(ARGS)
 	$(BIN)/python -m tests.fuzz.fuzz_image -max_total_time=$(SECONDS_EACH) -print_final_stats=1 $(ARGS)
 
-check: $(VENV)/.dev build/mypy/depthwire  ## lint and type-check
+check: $(VENV)/.dev build/mypy/depthwire  ## lint, type-check, and hold who may import whom
 	$(BIN)/ruff check $(ROOMS)
 	$(BIN)/ruff format --check $(ROOMS)
 	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/lint-imports --no-logo --no-cache
 
 bench: $(VENV)/.bench  ## measure this machine in ten minutes, more where the network is slow: tables, pictures and which targets are met, into bench-out/ (ARGS="--pace 0.2" for a look)
 	$(BIN)/depthwire-bench standard $(foreach image,$(IMAGE),--image "$(image)") $(ARGS)

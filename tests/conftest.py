@@ -11,8 +11,18 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("depthwire")
+    group.addoption("--full", action="store_true", help="also what repeats at more sizes what another test has shown")
     group.addoption("--soak", action="store_true", help="reliability campaigns at full counts (hours, not minutes)")
     group.addoption("--figures", metavar="FILE", help="append what campaigns measure to this file, as JSON lines")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked `full` are left out, not skipped, unless they are asked for: they need nothing but time."""
+    if config.getoption("--full") or config.getoption("--soak"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    items[:] = [item for item in items if not item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -176,6 +176,14 @@ CASES = {
 }
 
 
+EACH_TIME = ("vits-metric-square", "vits-metric-photo", "vits-relative-odd", "vitb-metric-strip")
+"""Both heads, both encoders, a square, an odd size and a strip; the rest is for `make test-full`."""
+
+
+def case(name: str) -> Any:
+    return pytest.param(*CASES[name], id=name, marks=() if name in EACH_TIME else pytest.mark.full)
+
+
 @pytest.fixture(scope="module")
 def network() -> Callable[[str, bool], DepthAnythingV2]:
     built: dict[tuple[str, bool], DepthAnythingV2] = {}
@@ -188,7 +196,7 @@ def network() -> Callable[[str, bool], DepthAnythingV2]:
     return get
 
 
-@pytest.mark.parametrize(("encoder", "metric", "name", "size"), CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize(("encoder", "metric", "name", "size"), map(case, CASES))
 def test_depth_of_a_jpeg_file_is_the_official_one(
     encoder: str,
     metric: bool,
@@ -278,7 +286,7 @@ def official_name(name: str) -> tuple[str, int | None]:
 
 
 @pytest.mark.parametrize("metric", [True, False], ids=["metric", "relative"])
-@pytest.mark.parametrize("encoder", ["vits", "vitb"])
+@pytest.mark.parametrize("encoder", ["vits", pytest.param("vitb", marks=pytest.mark.full)])
 def test_network_equals_transformers_on_the_same_tensor(
     encoder: str, metric: bool, network: Callable[[str, bool], DepthAnythingV2]
 ) -> None:
