@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+import struct
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -141,3 +145,132 @@ def test_a_proxy_of_many_short_lived_peers_leaves_no_growing_list_behind(tmp_pat
     assert front.metrics.requests == {("cancel", "", "OK", "proxy"): peers}
     context.destroy(linger=0)
     front._close()
+
+
+class House:
+    """A model of what the front sees: descriptors that the system gives again at once, connections whose messages may
+    be read long after they have ended, and a monitor that tells of their beginnings and ends in the order of things.
+    """
+
+    def __init__(self, first_number: int, *, chosen: frozenset[int] = frozenset()) -> None:
+        self.events: deque[tuple[int, int]] = deque()
+        self.open: dict[Client, int] = {}
+        self.heard: set[Client] = set()
+        """Of those that are open, whose requests the front has read."""
+        self.pipes: dict[Client, deque[Any]] = {}
+        self._chosen = chosen
+        """Which connections choose their routing id themselves, all of them the same."""
+        self.silent: set[Client] = set()
+        """Who was never heard."""
+        self._count = 0
+        self._first_number = first_number
+        monitor: Any = SimpleNamespace(getsockopt=lambda _: zmq.POLLIN if self.events else 0, recv_multipart=self._tell)
+        router: Any = SimpleNamespace(get_monitor_socket=lambda _: monitor)
+        self.presence = Presence(router, lambda _: True)
+
+    def _tell(self, _: int) -> list[bytes]:
+        event, descriptor = self.events.popleft()
+        return [struct.pack("=HI", event, descriptor), b"endpoint"]
+
+    def connect(self) -> None:
+        taken = set(self.open.values())
+        descriptor = next(number for number in itertools.count(7) if number not in taken)
+        number = (self._first_number + self._count) % 2**32
+        is_chosen = self._count in self._chosen
+        client: Client = (b"robot",) if is_chosen else (b"\0" + number.to_bytes(4, "big"),)
+        self._count += 1
+        if client in self.open:
+            return  # ROUTER turns a second one of the same name away
+        self.open[client] = descriptor
+        self.events.append((zmq.Event.ACCEPTED, descriptor))
+        self.pipes.setdefault(client, deque())
+        self.silent.add(client)
+
+    def send(self, client: Client) -> None:
+        properties = {zmq.SRCFD: self.open[client], "Identity": "robot" if client[0] == b"robot" else ""}
+        self.pipes[client].append(SimpleNamespace(get=properties.get))
+
+    def read(self, client: Client) -> None:
+        frame = self.pipes[client].popleft()
+        self.presence.note(client, frame)
+        self.silent.discard(client)
+        if self.open.get(client) == frame.get(zmq.SRCFD):
+            self.heard.add(client)
+
+    def leave(self, client: Client) -> None:
+        self.events.append((zmq.Event.DISCONNECTED, self.open.pop(client)))
+        self.heard.discard(client)
+
+
+@pytest.mark.parametrize("chosen", [frozenset(), frozenset(range(1, 1000, 3))], ids=["numbered", "some choose a name"])
+@pytest.mark.parametrize("seed", range(40))
+def test_nobody_who_is_there_is_taken_for_gone_whatever_the_order_of_things(seed: int, chosen: frozenset[int]) -> None:
+    rng = random.Random(seed)
+    house = House(2**32 - 50 if seed % 2 else rng.randrange(2**32), chosen=chosen)
+    told_gone: set[Client] = set()
+    for _ in range(300):
+        is_told = bool(house.events)
+        for _ in range(rng.randrange(8)):  # what clients do, and what the front reads of it, mixed
+            action = rng.random()
+            waiting = [client for client, pipe in house.pipes.items() if pipe]
+            if action < 0.2 and len(house.open) < 4:
+                house.connect()
+            elif action < 0.55 and house.open:
+                house.send(rng.choice(list(house.open)))
+            elif action < 0.65 and house.open:
+                house.leave(rng.choice(list(house.open)))
+            elif waiting:
+                house.read(rng.choice(waiting))
+        gone = house.presence.departed(is_told)
+        assert not house.heard & set(gone), "somebody who is there was taken for gone"
+        told_gone.update(gone)
+    for client in list(house.open):
+        house.leave(client)
+    for client, pipe in house.pipes.items():
+        while pipe:
+            house.read(client)
+    told_gone.update(house.presence.departed(TOLD))
+    still_there = {client for known in house.presence._clients.values() for client in known}
+    assert still_there <= {(b"robot",)}, "somebody who has gone is still counted as being there"
+    assert told_gone | still_there == house.pipes.keys() - house.silent
+
+
+def test_what_somebody_sent_before_he_went_does_not_end_who_has_his_number_now() -> None:
+    house = House(0)
+    house.connect()
+    (old,) = house.open
+    for _ in range(4):
+        house.send(old)
+    house.leave(old)
+    house.connect()
+    (new,) = house.open
+    for _ in range(4):
+        house.send(new)
+    gone: list[Client] = []
+    for _ in range(4):
+        for client in (old, new):
+            house.read(client)
+        gone += house.presence.departed(NOT_TOLD)
+    assert set(gone) == {old}
+
+
+def test_an_invented_number_says_nothing_of_who_comes_next() -> None:
+    house = House(5)
+    liar: Client = (b"\0\x7f\xff\xff\xff",)
+    for properties in ({zmq.SRCFD: 7, "Identity": liar[0].decode("latin-1")}, {zmq.SRCFD: 7}):
+        frame: Any = SimpleNamespace(get=lambda name, known=properties: _property(known, name))
+        house.presence.note(liar, frame)
+    house.events.append((zmq.Event.DISCONNECTED, 7))
+    assert house.presence.departed(TOLD) == [liar]
+    house.connect()
+    (honest,) = house.open
+    house.send(honest)
+    house.read(honest)
+    assert house.presence.departed(TOLD) == []
+
+
+def _property(known: dict[Any, Any], name: Any) -> Any:
+    try:
+        return known[name]
+    except KeyError:
+        raise zmq.ZMQError(22) from None
