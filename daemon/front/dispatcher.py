@@ -10,11 +10,13 @@ import contextlib
 import logging
 import select
 from collections.abc import Callable, Collection
+from functools import partial
 
 from depthwire.daemon.config import Config
 from depthwire.daemon.front.loader import MAX_ATTEMPTS, Loader
 from depthwire.daemon.front.metrics import Metrics
 from depthwire.daemon.front.outbox import Outbox
+from depthwire.daemon.front.pacing import Pacing
 from depthwire.daemon.front.prober import Prober, is_probe
 from depthwire.daemon.front.residency import Bucket
 from depthwire.daemon.front.scheduler import Pending, Scheduler
@@ -62,7 +64,9 @@ class Dispatcher:
         self._refuse = refuse
         self._metrics = metrics
         patience = Patience(config.start_timeout_s, 1.0, config.silence_timeout_s, config.batch_timeout_s)
-        self.supervisor = Supervisor(_worker_options(config), arena.fd, patience, self._on_death)
+        options = _worker_options(config)
+        scheduler.forecast.threads = options[0].threads or usable_cores()
+        self.supervisor = Supervisor(options, arena.fd, patience, self._on_death)
         keys = [catalogue.parse_model_key(name) for name in config.preload]
         preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
         self._loader = Loader(self.supervisor, scheduler, metrics, clock, refuse, preload)
@@ -73,6 +77,7 @@ class Dispatcher:
         self._starts_wake = False
         """Whether the poller watches for batches that start."""
         self._watch_at = 0.0
+        self._pacing = Pacing(scheduler)
         self._changes_seen = -1
 
     def watch(self, poller: select.epoll, now: float) -> None:
@@ -115,6 +120,7 @@ class Dispatcher:
                 self._hear(link)
             if link.has_outgoing:
                 link.flush()
+        self._pacing.begin_turn()
         if self._scheduler.waiting:
             self.hear_starts()
             self._dispatch()
@@ -132,6 +138,11 @@ class Dispatcher:
         link = None if pending.worker is None else self.supervisor.links[pending.worker]
         if link is not None:  # its memory comes back when the worker says that it is done with it
             link.send(jobs.Drop(pending.ticket))
+
+    @property
+    def wake_at(self) -> float:
+        """When something is to be handed over though nothing else may happen until then; infinity if never."""
+        return self._pacing.wake_at
 
     # ---- what workers say -------------------------------------------------------------------------------------
 
@@ -198,6 +209,7 @@ class Dispatcher:
         link.proof.succeeded(self._clock())
         if not is_probe(done.ticket):  # it is much smaller than what clients send
             self._note_answer(link, pending, done)
+            self._settle(pending, done)
         if not pending.answered:
             self._deliver(pending, done)
         self._take_back(link, done.ticket)
@@ -208,6 +220,14 @@ class Dispatcher:
         link.busy_since = now
         forecast = self._scheduler.forecast
         forecast.note_answer(pending.bucket, 1e-3 * done.infer_ms, done.batch_size, since_last_s, held_s, now)
+
+    def _settle(self, pending: Pending, done: jobs.Done) -> None:
+        """Have the client charged what its request has cost, instead of what it would probably cost."""
+        forecast = self._scheduler.forecast
+        decode_s, post_s = 1e-3 * done.decode_ms, 1e-3 * done.post_ms
+        forecast.note_around(pending, decode_s, post_s)
+        cost_s = forecast.measured_cost_s(1e-3 * done.infer_ms, done.batch_size, decode_s, post_s)
+        self._scheduler.settle(pending, cost_s, self._clock())
 
     def _on_failed(self, link: WorkerLink, failed: jobs.Failed) -> None:
         self.hear_starts()  # it may have failed before it started, or after
@@ -256,6 +276,7 @@ class Dispatcher:
             link.batch_started = None
         if not pending.started:
             link.staged -= 1
+            self._scheduler.settle(pending, self._scheduler.forecast.decode_cost_s(pending), self._clock())
         link.residency.end(pending.bucket)
         self._free_blocks(pending)
         if is_probe(ticket):
@@ -282,18 +303,24 @@ class Dispatcher:
             if not links:
                 return
             now, held_back = self._clock(), self._outbox.slow_clients
-            pending = self._scheduler.next_ready([link.residency for link in links], now, held_back)
+            may_go = partial(self._pacing.may_go, links)
+            pending = self._scheduler.next_ready([link.residency for link in links], now, held_back, may_go)
             if pending is None:
                 return
             if self._scheduler.is_too_late(pending, now):
                 self._metrics.refused_early += 1
                 self._refuse(pending, DeadlineExceededError("timeout_ms would pass before it could run"))
                 continue
-            able = [link for link in links if link.residency.is_ready(pending.bucket)]
+            able = [link for link in links if self._pacing.may_decode(link, pending)]
+            able = [link for link in able if link.residency.is_ready(pending.bucket)]
             link = min(able, key=lambda link: len(link.in_flight))
             assert link.hello is not None
             if pending.put_aside and link.staged >= link.hello.max_batch:
                 return  # time is short, so that a worker should hold no more than its next batch
+            if self._pacing.holds(link, pending, now):
+                continue
+            if self._pacing.is_too_early(links, link, pending, now):
+                return
             if pending.attempts and link.in_flight:
                 return  # a suspect runs alone, so that it takes no neighbour with it
             if not self._stage(link, pending):
@@ -308,7 +335,8 @@ class Dispatcher:
         if self._loader.is_draining(link):
             return False
         # Two batches' worth wait, decoded, behind the one that runs: enough to fill the next at its last moment.
-        return link.staged < 2 * link.hello.max_batch and len(link.in_flight) < 5 * link.hello.max_batch
+        staged = link.staged + self._pacing.held_for(link)
+        return staged < 2 * link.hello.max_batch and len(link.in_flight) < 5 * link.hello.max_batch
 
     def _stage(self, link: WorkerLink, pending: Pending) -> bool:
         """Reserve memory for a request and hand it to a worker; False if the arena has no room now."""
@@ -335,6 +363,7 @@ class Dispatcher:
         link.in_flight[pending.ticket] = pending
         link.staged += 1
         link.residency.begin(pending.bucket, pending.model, now)
+        pending.place_at_worker = self._pacing.place(pending)
         return link.send(_job(pending))
 
 
@@ -365,7 +394,7 @@ def _job(pending: Pending) -> jobs.Stage:
         deadline=pending.deadline,
         colors_offset=layout.offset("colors", block),
         options=None if options is PLAIN else options.to_wire(),
-        place=pending.place,
+        place=pending.place_at_worker,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -45,10 +45,14 @@ class Pending:
     attempts: int = 0
     """How often a worker died with this request under its hands."""
     handed_over_at: float = 0.0
+    charged_s: float = 0.0
+    """What its client was charged for it, in seconds of a worker's time."""
     put_aside: bool = False
     """It will probably be too late: what the same client sent after it goes first."""
     place: int = field(init=False)
-    """Its order in the rows of its client and of the worker: its ticket, or that of the request that it superseded."""
+    """Its order in the row of its client: its ticket, or that of the request that it superseded."""
+    place_at_worker: int = 0
+    """Its order among what its worker has."""
     kept_camera: CameraIntrinsics | None = None
     """Of the depth map, for the reply, where that has fewer pixels than the picture."""
     layout: Layout = field(init=False)
@@ -100,12 +104,12 @@ class FairQueue:
             if not queue:
                 del self._clients[client]
 
-    def firsts(self) -> list[Pending]:
-        """The next one of each client."""
-        firsts = [queue[0] for queue in self._clients.values()]
+    def firsts(self, may_go: Callable[[Pending], bool] = lambda _: True) -> list[Pending]:
+        """The next one of each client, of those that may go."""
+        rows = [iter(queue) for queue in self._clients.values()]
         if self._aside:
-            firsts += [queue[-1] for client, queue in self._aside.items() if client not in self._clients]
-        return firsts
+            rows += [reversed(queue) for client, queue in self._aside.items() if client not in self._clients]
+        return [first for row in rows if (first := next(filter(may_go, row), None)) is not None]
 
     def clients(self) -> Iterator[Client]:
         """Those with a request that will probably be in time."""

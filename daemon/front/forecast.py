@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from depthwire.daemon.front.fair_queue import Pending
 from depthwire.daemon.front.residency import Bucket
 
 MAX_BUCKETS = 256
@@ -27,6 +28,9 @@ _CERTAIN = 0.9
 
 _WEIGHT = 1 / 32
 """Of one answer in the mean of the last few dozen."""
+
+MAX_PICTURES = 256
+"""Formats and sizes of pictures remembered, as buckets are."""
 
 
 @dataclass
@@ -48,6 +52,8 @@ class Pace:
     seconds: float = 0.0
     answers: float = 0.0
     """How long answers took, and how many those were; the last few dozen weigh most."""
+    network_s: float = 0.0
+    """A request's share of a pass of the network, on average."""
     _held_s: float = 0.0
     _swing_s: float = 0.0
     _span: _Span = field(init=False)
@@ -88,6 +94,8 @@ class Pace:
         self.noted_at = now
         self.seconds += since_last_s - _WEIGHT * self.seconds
         self.answers += 1 - _WEIGHT * self.answers
+        share_s = infer_s / batch_size
+        self.network_s = min(share_s, self.network_s + (share_s - self.network_s) / 8) if self.network_s else share_s
         span = self._span
         if span.passes >= _SPAN_PASSES and now - span.began >= _SPAN_S:
             self._before, self._span = span, _Span(now)
@@ -111,9 +119,30 @@ class Pace:
         self._held_s += change / 8
 
 
+@dataclass
+class Around:
+    """What pictures of one format and size cost beside the network: decoding before it, the result's making after it.
+
+    Mean and mean deviation, as RFC 6298 has them of round trips.
+    """
+
+    decode_s: float
+    swing_s: float
+    post_s: float
+
+    def note(self, decode_s: float, post_s: float) -> None:
+        change = decode_s - self.decode_s
+        self.swing_s += (abs(change) - self.swing_s) / 4
+        self.decode_s += change / 8
+        self.post_s += (post_s - self.post_s) / 8
+
+
 class Forecast:
     def __init__(self) -> None:
         self._paces: dict[Bucket, Pace] = {}
+        self._around: dict[tuple[str, int, int], Around] = {}
+        self.threads = 1
+        """Of one worker: as many pictures are decoded beside each other."""
 
     def note_answer(
         self, bucket: Bucket, infer_s: float, batch_size: int, since_last_s: float, held_s: float, now: float
@@ -125,6 +154,51 @@ class Forecast:
                 del self._paces[min(self._paces, key=lambda known: self._paces[known].noted_at)]
             pace = self._paces[bucket] = Pace(now)
         pace.note_answer(infer_s, batch_size, since_last_s, held_s, now)
+
+    def note_around(self, pending: Pending, decode_s: float, post_s: float) -> None:
+        """Decoding a request's picture and making its result took so long, each in one thread."""
+        key = pending.image_format, pending.width, pending.height
+        if (around := self._around.pop(key, None)) is None:
+            around = Around(decode_s, decode_s / 2, post_s)
+            if len(self._around) >= MAX_PICTURES:
+                del self._around[next(iter(self._around))]
+        else:
+            around.note(decode_s, post_s)
+        self._around[key] = around  # behind those noted longer ago
+
+    def decode_s(self, pending: Pending) -> float | None:
+        """How long decoding a request's picture takes, rarely more; None where nothing is known of such pictures."""
+        around = self._around.get((pending.image_format, pending.width, pending.height))
+        return None if around is None else 1.25 * around.decode_s + 4 * around.swing_s
+
+    def decode_cost_s(self, pending: Pending) -> float:
+        """What decoding a request's picture takes of a worker's time, whose threads decode beside each other."""
+        around = self._around.get((pending.image_format, pending.width, pending.height))
+        return 0.0 if around is None else around.decode_s / self.threads
+
+    def cost_s(self, pending: Pending) -> float:
+        """What a request will probably take of a worker's time: of decoding, network and result its share of each.
+
+        A bucket that was never measured is taken for one at the pace of others, by its pixels; 0 if there is none.
+        """
+        around = self._around.get((pending.image_format, pending.width, pending.height))
+        beside_s = 0.0 if around is None else (around.decode_s + around.post_s) / self.threads
+        return beside_s + self._network_s(pending.bucket)
+
+    def measured_cost_s(self, infer_s: float, batch_size: int, decode_s: float, post_s: float) -> float:
+        """What a request has taken of a worker's time."""
+        return infer_s / batch_size + (decode_s + post_s) / self.threads
+
+    def _network_s(self, bucket: Bucket) -> float:
+        pace = self._paces.get(bucket)
+        if pace is not None:
+            return pace.network_s
+        alike = [known for known in self._paces if known.checkpoint == bucket.checkpoint] or list(self._paces)
+        if not alike:
+            return 0.0
+        seconds = sum(self._paces[known].network_s for known in alike)
+        pixels = sum(known.input_height * known.input_width for known in alike)
+        return seconds * bucket.input_height * bucket.input_width / pixels
 
     def note_too_late(self, bucket: Bucket, held_s: float) -> None:
         """A worker had a request for so long and could not answer it in time."""

@@ -185,7 +185,8 @@ class Front:
         self.arena.wake_wanted = self.scheduler.waiting > 0
         has_requests = self._inbox.has_messages
         is_busy = self._serve_handshakes(now) or has_requests or (self.arena.wake_wanted and self.arena.has_died)
-        wait_s = 0.0 if is_busy else min(_TICK_S, max(0.0, self.scheduler.next_deadline() - now))
+        wake_at = min(self.scheduler.next_deadline(), self._dispatcher.wake_at)
+        wait_s = 0.0 if is_busy else min(_TICK_S, max(0.0, wake_at - now))
         # Rounded up to whole milliseconds, the kernel's unit: to wake before a deadline would be to wake twice.
         readable = [descriptor for descriptor, _ in self._poller.poll(math.ceil(1e3 * wait_s) / 1e3)]
         if self._signals_fileno in readable:
@@ -316,8 +317,6 @@ class Front:
         if (refusal := self.scheduler.certainly_late(pending, arrived, workers, held_back)) is not None:
             self.metrics.refused_early += 1
             raise refusal
-        if request.stream is not None:
-            self._dispatcher.hear_starts()  # what runs already is not superseded
         superseded = self.scheduler.admit(pending)
         if superseded is not None:
             self._refuse(superseded, SupersededError("a newer request of the same stream took its place"))

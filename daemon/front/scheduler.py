@@ -1,33 +1,26 @@
 """The scheduler: which admitted request goes to a worker next, and which must not go any more.
 
 Pure bookkeeping for the front: no sockets, no processes, no clock of its own. Requests wait in one queue per
-bucket (what can share a batch), in which clients take turns; a worker takes the next one as soon as it has room and
-never waits for more. What will be too late, as far as the forecast can tell, is refused or lets its neighbours pass.
+bucket (what can share a batch), in which clients have equal shares of the workers' time; a worker takes the next one as
+soon as it has room and never waits for more. What will be too late, as far as the forecast can tell, is refused or lets
+its neighbours pass. What a worker has got is finished: a newer frame of a stream replaces one that waits, no other.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from depthwire.daemon.front.fair_queue import Client, FairQueue, Pending
 from depthwire.daemon.front.forecast import Forecast
 from depthwire.daemon.front.quotas import QueueLimits, Quotas
 from depthwire.daemon.front.residency import Bucket, Residency
+from depthwire.daemon.front.turns import LEAST_COST_S, Turns
 from depthwire.daemon.models.catalogue import Checkpoint
 from depthwire.protocol import DeadlineExceededError, OverloadedError
 
 __all__ = ["Client", "Pending", "QueueLimits", "Scheduler"]
-
-
-@dataclass
-class Turn:
-    """A client's place in the row, the same for all buckets: the lower number comes first."""
-
-    number: int
-    waiting: int = 0
-    waiting_bytes: int = 0
 
 
 @dataclass
@@ -37,11 +30,12 @@ class Scheduler:
     waiting_bytes: int = 0
     forecast: Forecast = field(default_factory=Forecast)
     _queues: dict[Bucket, FairQueue] = field(default_factory=dict)
-    _turns: dict[Client, Turn] = field(default_factory=dict)
-    _last_turn: int = 0
+    _turns: Turns = field(default_factory=Turns)
     _open: dict[tuple[Client, int], Pending] = field(default_factory=dict)
     _quotas: Quotas = field(init=False)
     _streams: dict[tuple[Client, str], Pending] = field(default_factory=dict)
+    _ahead: dict[tuple[Client, str], Pending] = field(default_factory=dict)
+    """By stream, the request that a worker got last."""
     _deadlines: list[tuple[float, int, Pending]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -128,35 +122,42 @@ class Scheduler:
         self._quotas.begin(pending, new_stream=superseded is None and pending.request.stream is not None)
         if pending.deadline != float("inf"):
             heapq.heappush(self._deadlines, (pending.deadline, pending.ticket, pending))
-        if superseded is not None and superseded.started:
-            superseded = None
+        if superseded is not None and superseded.worker is not None:
+            superseded = None  # work in progress is not thrown away, or a camera faster than its own decoding gets none
         if superseded is not None:
             # Or a camera that is quicker than the row would lose its place with every frame, and never be answered.
             pending.place = superseded.place
         self._enqueue(pending)
         if pending.request.stream is not None:
             self._streams[pending.client, pending.request.stream] = pending
-        if superseded is not None and superseded.worker is not None:
-            self._turns[pending.client].number = 0  # it had its turn, and got nothing for it
         return superseded
 
     def requeue(self, pending: Pending) -> None:
         """Back to the head of its queue: its worker died."""
+        self._turns.settle(pending.client, -pending.charged_s, float("-inf"))
+        pending.charged_s = 0.0
         pending.worker, pending.started = None, False
         self._enqueue(pending, first=True)
 
-    def next_ready(self, tables: Sequence[Residency], now: float, held_back: Collection[Client] = ()) -> Pending | None:
+    def next_ready(
+        self,
+        tables: Sequence[Residency],
+        now: float,
+        held_back: Collection[Client] = (),
+        may_go: Callable[[Pending], bool] = lambda _: True,
+    ) -> Pending | None:
         """The request to run next among those whose bucket is ready in one of the workers' tables.
 
         It is the first of the client whose turn it is, so that none waits for all that another one has sent; or the
-        first that will probably be in time. Clients that are `held_back` get no turn.
+        first that will probably be in time. Clients that are `held_back` get no turn, and what may not go yet lets
+        others pass.
         """
         firsts: list[Pending] = []
         for bucket, queue in self._queues.items():
             if any(table.is_ready(bucket) for table in tables):
                 if (pace := self.forecast.pace(bucket, now)) is not None:
                     queue.put_aside(now + pace.likely_s)
-                firsts += queue.firsts()
+                firsts += queue.firsts(may_go)
         if held_back:
             firsts = [first for first in firsts if first.client not in held_back]
         return min(firsts, key=self._place, default=None)
@@ -171,10 +172,39 @@ class Scheduler:
         return [self._first(queue) for queue in self._queues.values()]
 
     def take(self, pending: Pending) -> None:
-        """Remove from its queue the request that `next_ready` returned; its client goes to the end of the row."""
+        """Remove from its queue the request that `next_ready` returned; its client is charged for it."""
+        pending.charged_s = self.forecast.cost_s(pending)
+        self._turns.charge(pending.client, pending.charged_s)
         self._dequeue(pending)
-        if (turn := self._turns.get(pending.client)) is not None:
-            turn.number = self._next_turn()
+        if pending.request.stream is not None:
+            self._ahead[pending.client, pending.request.stream] = pending
+
+    def settle(self, pending: Pending, cost_s: float, now: float) -> None:
+        """A request that was taken has cost so much of a worker's time, and is done."""
+        self._turns.settle(pending.client, cost_s - pending.charged_s, now)
+        pending.charged_s = cost_s
+
+    def expects(self, pending: Pending, served: Collection[Client], patience_s: float) -> float:
+        """Until when somebody may ask whose turn comes before this waiting request's, having had less than its client.
+
+        Infinity while one of them is among those `served`: who asks one thing after the other asks again as soon as
+        that is answered, within `patience_s` if at all.
+        """
+        until = float("-inf")
+        for client, account in self._turns.had_less_than(pending.client):
+            if client in served:
+                return float("inf")
+            until = max(until, account.served_at + patience_s)
+        return until
+
+    def is_overtaking(self, pending: Pending) -> bool:
+        """Whether a worker has an older frame of the same stream that has not started to run.
+
+        One at a time is enough: while it is decoded or waits, the newest of those that follow it is the one to wait.
+        """
+        stream = pending.request.stream
+        ahead = None if stream is None else self._ahead.get((pending.client, stream))
+        return ahead is not None and ahead.worker is not None and not ahead.started and not ahead.answered
 
     def find(self, client: Client, request_id: int) -> Pending | None:
         return self._open.get((client, request_id))
@@ -204,13 +234,21 @@ class Scheduler:
             self._dequeue(pending)
         stream = pending.request.stream
         ends_stream = stream is not None and self._streams.get((pending.client, stream)) is pending
-        if stream is not None and ends_stream:
-            del self._streams[pending.client, stream]
+        if stream is not None:
+            self._close_in_stream((pending.client, stream), ends_stream)
         self._quotas.end(pending, ends_stream=ends_stream)
         pending.image = b""
+        if not self._open:
+            self._turns.clear()
         if len(self._deadlines) > 2 * len(self._open) + 64:  # or what is answered would stay until its deadline
             self._deadlines = [entry for entry in self._deadlines if not entry[2].answered]
             heapq.heapify(self._deadlines)
+
+    def _close_in_stream(self, key: tuple[Client, str], ends_stream: bool) -> None:
+        if ends_stream:
+            del self._streams[key]
+        if key not in self._streams and (ahead := self._ahead.get(key)) is not None and ahead.answered:
+            del self._ahead[key]
 
     def expired(self, now: float) -> list[Pending]:
         """The open requests whose deadline has passed."""
@@ -227,13 +265,7 @@ class Scheduler:
 
     def _enqueue(self, pending: Pending, *, first: bool = False) -> None:
         self._queues.setdefault(pending.bucket, FairQueue()).push(pending, first=first)
-        turn = self._turns.get(pending.client)
-        if turn is None:
-            turn = self._turns[pending.client] = Turn(self._next_turn())
-        if first:
-            turn.number = 0
-        turn.waiting += 1
-        turn.waiting_bytes += pending.image_bytes
+        self._turns.begin(pending.client, pending.image_bytes, first=first)
         self.waiting += 1
         self.waiting_bytes += pending.image_bytes
 
@@ -242,11 +274,7 @@ class Scheduler:
         queue.remove(pending)
         if not queue:
             del self._queues[pending.bucket]
-        turn = self._turns[pending.client]
-        turn.waiting -= 1
-        turn.waiting_bytes -= pending.image_bytes
-        if not turn.waiting:
-            del self._turns[pending.client]
+        self._turns.end(pending.client, pending.image_bytes)
         self.waiting -= 1
         self.waiting_bytes -= pending.image_bytes
 
@@ -255,28 +283,26 @@ class Scheduler:
         return None if stream is None else self._streams.get((pending.client, stream))
 
     def _turns_before(self, pending: Pending, queue: FairQueue, held_back: Collection[Client]) -> int:
-        """How many of a bucket's queue are served before a new request, at the least, as clients take turns."""
+        """How many of a bucket's queue are served before a new request, at the least, as clients share the time."""
         replaced = self._newest_of_stream(pending)
-        if replaced is not None and replaced.started:
+        if replaced is not None and replaced.worker is not None:
             replaced = None
         own = queue.in_time(pending.client, replaced.place if replaced is not None else float("inf"))
         mine = self._turns.get(pending.client)
-        goes_first = replaced is not None and replaced.worker is not None
+        cost_s = self.forecast.cost_s(pending)
+        mine_s = self._turns.would_start_at(pending.client) + own * max(cost_s, LEAST_COST_S)
         before = own
         for client in queue.clients():
             turn = self._turns[client]
             if client == pending.client or client in held_back or turn.waiting > queue.waiting_of(client):
                 continue  # the last: its turns may go to another bucket
-            is_sooner = not goes_first and (mine is None or turn.number < mine.number)
-            before += min(queue.in_time(client), own + is_sooner)
+            is_level = turn.had_s <= mine_s
+            is_sooner = is_level and (mine is None or not mine.waiting or turn.last_turn < mine.last_turn)
+            before += min(queue.in_time(client), self._turns.charged_before(client, mine_s, cost_s) + is_sooner)
         return before
 
     def _first(self, queue: FairQueue) -> Pending:
         return min(queue.firsts(), key=self._place)
 
-    def _place(self, pending: Pending) -> tuple[int, int, int]:
-        return self._turns[pending.client].number, pending.place, pending.ticket
-
-    def _next_turn(self) -> int:
-        self._last_turn += 1
-        return self._last_turn
+    def _place(self, pending: Pending) -> tuple[tuple[bool, float, int], int, int]:
+        return self._turns[pending.client].order, pending.place, pending.ticket

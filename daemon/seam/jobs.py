@@ -98,7 +98,7 @@ class Stage(NamedTuple):
     colors_offset: int = -1
     options: dict[str, Any] | None = None
     place: int = 0
-    """Of two jobs the one with the lower place runs first: the ticket, or that of the job whose place this one took."""
+    """Of two jobs the one with the lower place runs first: the front counts them as it hands them over."""
 
 
 class Drop(NamedTuple):

@@ -88,6 +88,14 @@ class Intake:
             self._backlog.append(job)
             return False
 
+    def withdraw(self, ticket: int) -> jobs.Stage | None:
+        """Take back a job that waits for a decoder; None if it does not."""
+        with self._counting:
+            found = next((job for job in self._backlog if job.ticket == ticket), None)
+            if found is not None:
+                self._backlog.remove(found)
+            return found
+
     def _next_of_backlog(self) -> jobs.Stage | None:
         with self._counting:
             if self._backlog:

@@ -157,7 +157,10 @@ class Worker:
             self._ready_changed.notify()
 
     def _give_up(self, ticket: int) -> None:
-        """Take an input that nobody waits for out of the row at once, so that another may have its room."""
+        """Take a picture that nobody waits for out of its row at once, so that another may have its room."""
+        if (job := self._intake.withdraw(ticket)) is not None:
+            self._is_over(job)
+            return
         with self._ready_changed:
             found = [staged for staged in self._ready if staged.job.ticket == ticket]
             for staged in found:

@@ -100,21 +100,21 @@ def test_only_what_stands_before_the_replaced_frame_counts_for_the_newer_one(
     assert scheduler.certainly_late(make_pending(stream="right", deadline=NOW + 0.19), NOW, workers=1) is not None
 
 
-def test_a_newer_frame_of_one_that_a_worker_holds_unstarted_has_nothing_before_it(
+def test_who_has_had_more_of_the_time_has_more_requests_before_its_own(
     scheduler: Scheduler, make_pending: MakePending
 ) -> None:
-    """As its client's last turn brought it nothing, the next one is its."""
-    frame = make_pending(stream="left")
-    scheduler.admit(frame)
-    scheduler.take(frame)
-    frame.worker = 0
     for _ in range(20):
-        scheduler.admit(make_pending(b"other"))
-        scheduler.admit(make_pending())
-    newer = make_pending(stream="left", deadline=NOW + 0.1)
-    assert scheduler.certainly_late(newer, NOW, workers=1) is None
-    frame.started = True
-    assert scheduler.certainly_late(newer, NOW, workers=1) is not None
+        scheduler.admit(make_pending(b"greedy"))
+    for _ in range(4):
+        first = scheduler.next_ready([TABLE], NOW)
+        assert first is not None
+        scheduler.take(first)
+        first.worker = 0
+    for _ in range(6):
+        scheduler.admit(make_pending(b"late"))
+    refusal = scheduler.certainly_late(make_pending(b"late", deadline=NOW + 0.1), NOW, workers=1)
+    assert refusal is not None
+    assert "12 requests come first" in refusal.message  # six of its own, and six of the other, who had one more
 
 
 def test_nothing_is_refused_while_nothing_else_is_open(scheduler: Scheduler, make_pending: MakePending) -> None:

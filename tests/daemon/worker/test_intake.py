@@ -116,3 +116,23 @@ def test_what_goes_wrong_while_hearing_comes_out_where_it_was_started(room: Room
     room.send(jobs.Forget("vits", "hypersim", 1, 1))
     room.thread.join(LIMIT_S)
     assert isinstance(room.failure, LookupError)
+
+
+def test_what_waits_for_a_decoder_can_be_taken_back_and_is_not_decoded(room: Room) -> None:
+    for ticket in range(DECODERS + 2):
+        room.send(stage(ticket))
+    room.wait_for(DECODERS + 2)
+    deadline = time.monotonic() + LIMIT_S
+    while room.busy < DECODERS:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    waiting = {job.ticket for job in room.intake._backlog}
+    withdrawn = min(waiting)
+    taken_back = room.intake.withdraw(withdrawn)
+    assert taken_back is not None
+    assert taken_back.ticket == withdrawn
+    assert room.intake.withdraw(withdrawn) is None
+    assert room.intake.withdraw(next(iter(set(range(DECODERS + 2)) - waiting))) is None  # a decoder has it
+    room.gate.set()
+    room.wait_for(DECODERS + 2, DECODERS + 1)
+    assert withdrawn not in room.decoded
