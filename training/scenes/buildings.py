@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthwire.training.mesh import Mesh, box, join
-from depthwire.training.scenes.instances import boxes, quads, split_materials, sticks
+from depthwire.training.scenes.instances import boxes, quads, rods, split_materials
 from depthwire.training.scenes.outdoor_palette import Palette
 
 Grid = NDArray[np.float64]
@@ -111,7 +111,7 @@ def _balconies(rng: np.random.Generator, palette: Palette, front: Facade) -> lis
             -1, 3
         )
         guard = [
-            sticks(foot, foot + np.array([0, 0, 1.0]), 0.012, rail, sections=3),
+            rods(foot, foot + np.array([0, 0, 1.0]), 0.012, rail, sections=3),
             boxes(place + np.array([0, -out / 2, 1.1]), (wide, 0.05, 0.05), rail),
         ]
     sides = [boxes(place + np.array([s * wide / 2, 0, 1.05]), (0.04, out, 0.05), rail) for s in (-1, 1)]
@@ -200,7 +200,7 @@ def _dressing(rng: np.random.Generator, palette: Palette, front: Facade, trim: i
         parts.append(boxes(np.column_stack([levels * 0, levels * 0 - 0.03, levels]), (front.width, 0.12, 0.14), trim))
     if rng.random() < 0.6:
         x = front.width / 2 - 0.15
-        parts.append(sticks([[x, -0.08, -0.5]], [[x, -0.08, front.height]], 0.05, palette("dark metal")))
+        parts.append(rods([x, -0.08, -0.5], [x, -0.08, front.height], 0.05, palette("dark metal")))
     return parts
 
 
@@ -231,7 +231,7 @@ def _roof(
             [rng.uniform(-0.4, 0.4, count) * width, rng.uniform(0.2, 0.8, count) * depth, np.full(count, high)]
         )
         plant = boxes(spots, rng.uniform(0.8, 2.4, (count, 3)), palette.any_of("metal", "concrete"))
-        mast = sticks(spots[:1], spots[:1] + np.array([0, 0, 4.0]), 0.04, palette("dark metal"))
+        mast = rods(spots[:1], spots[:1] + np.array([0, 0, 4.0]), 0.04, palette("dark metal"))
         return join([rim, plant, mast])
     tiles = palette.another(str(rng.choice(["roof tiles", "roof tiles", "metal roof"])))
     return gable(rng, palette, width, depth, high, tiles, wall, along=rng.random() < 0.75)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from depthwire.training.mesh import Mesh, join
+from depthwire.training.scenes.instances import boxes
 from depthwire.training.scenes.objects import Maker
 from depthwire.training.scenes.palette import Palette
-from depthwire.training.scenes.shapes import boxes
 
 
 class Clutter:
@@ -63,7 +63,7 @@ class Clutter:
         x = left + np.cumsum(thick) - thick / 2
         places = np.stack([x, deep / 2 - depth / 2 - 0.01, np.zeros(count)], 1)
         colours = np.array([self.palette.one_of("book", 10) for _ in range(6)])
-        return boxes(np.stack([thick * 0.96, depth, tall], 1), places, rng.choice(colours, count))
+        return boxes(places, np.stack([thick * 0.96, depth, tall], 1), rng.choice(colours, count))
 
     def heap(self, radius: float, count: int, makers: tuple[Maker, ...]) -> Mesh:
         """Things thrown on one another: higher in the middle, tilted any way."""

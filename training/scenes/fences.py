@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, join
-from depthwire.training.scenes.instances import boxes, quads, sticks
+from depthwire.training.scenes.instances import boxes, quads, rods
 from depthwire.training.scenes.outdoor_palette import Palette
 
 
@@ -18,13 +18,13 @@ def barrier(rng: np.random.Generator, palette: Palette) -> Mesh:
     if kind == 0:
         metal = palette("metal")
         x = np.linspace(-1, 1, 14)
-        upright = sticks(
+        upright = rods(
             np.column_stack([x, x * 0, x * 0 + 0.15]), np.column_stack([x, x * 0, x * 0 + 1.1]), 0.01, metal, sections=4
         )
         return join(
             [
                 upright,
-                sticks([[-1, 0, 1.1], [-1, 0, 0.15]], [[1, 0, 1.1], [1, 0, 0.15]], 0.02, metal),
+                rods([[-1, 0, 1.1], [-1, 0, 0.15]], [[1, 0, 1.1], [1, 0, 0.15]], 0.02, metal),
                 boxes([[-0.8, 0, 0], [0.8, 0, 0]], (0.05, 0.6, 0.05), metal),
             ]
         )
@@ -78,9 +78,7 @@ def fence(rng: np.random.Generator, palette: Palette, length: float, kind: str |
     elif kind == "wire":
         levels = np.linspace(0.25, 0.97, 4) * high
         parts.append(
-            sticks(
-                [[-length / 2, 0, z] for z in levels], [[length / 2, 0, z] for z in levels], 0.006, stuff, sections=3
-            )
+            rods([[-length / 2, 0, z] for z in levels], [[length / 2, 0, z] for z in levels], 0.006, stuff, sections=3)
         )
     else:
         step = max(0.12, length / 120)
@@ -95,9 +93,9 @@ def fence(rng: np.random.Generator, palette: Palette, length: float, kind: str |
             under = np.abs(cut_low[:, 0]) > length / 2
             cut_low[under, 2] = np.abs(low[under, 0]) - length / 2
             cut_low[under, 0] = -sign * length / 2
-            parts.append(sticks(cut_low, cut_top, 0.004, stuff, sections=3))
+            parts.append(rods(cut_low, cut_top, 0.004, stuff, sections=3))
         parts.append(
-            sticks(
+            rods(
                 [[-length / 2, 0, high], [-length / 2, 0, 0.05]],
                 [[length / 2, 0, high], [length / 2, 0, 0.05]],
                 0.02,
@@ -125,7 +123,7 @@ def power_line(rng: np.random.Generator, palette: Palette, spans: int = 5, span:
     y = (np.arange(spans + 1) - spans / 2) * span
     foot = np.column_stack([y * 0, y, y * 0 - 0.5])
     parts = [
-        sticks(foot, foot + np.array([0, 0, high + 0.5]), 0.15, wood, 0.1, sections=7),
+        rods(foot, foot + np.array([0, 0, high + 0.5]), 0.15, wood, 0.1, sections=7),
         boxes(foot + np.array([0, 0, high]), (1.8, 0.1, 0.12), wood),
     ]
     share = np.linspace(0, 1, 9)
@@ -134,5 +132,5 @@ def power_line(rng: np.random.Generator, palette: Palette, spans: int = 5, span:
         along = (y[:-1, None] + span * share).ravel()
         drop = np.tile(-4 * sag * share * (1 - share), spans)
         points = np.column_stack([along * 0 + x, along, high + 0.15 + drop]).reshape(spans, 9, 3)
-        parts.append(sticks(points[:, :-1], points[:, 1:], 0.012, wire, sections=3))
+        parts.append(rods(points[:, :-1], points[:, 1:], 0.012, wire, sections=3))
     return join(parts)

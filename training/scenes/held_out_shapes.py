@@ -8,7 +8,7 @@ import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, sphere
 from depthwire.training.scene import Pattern
-from depthwire.training.scenes.instances import boxes, copies, quads, sticks
+from depthwire.training.scenes.instances import boxes, copies, quads, rods
 from depthwire.training.scenes.outdoor_palette import RECIPES, Palette, Recipe
 
 Generator = np.random.Generator
@@ -52,7 +52,7 @@ def timbered_house(rng: Generator, palette: Palette, width: float, floors: int) 
         )
         braces = foot[:-1][rng.random(len(x) - 1) < 0.3]
         parts.append(
-            sticks(
+            rods(
                 braces + np.array([0.05, 0, 0.1]),
                 braces + np.array([x[1] - x[0], 0, storey * 0.9]),
                 0.07,
@@ -212,12 +212,12 @@ def bungalow(rng: Generator, palette: Palette) -> Mesh:
         )
         slopes = [[low[i], low[(i + 1) % 4], top[(i + 1) % 4], top[i]] for i in range(4)]
         parts.append(quads(slopes, palette("thatch")).moved(x, y))
-    porch = sticks([[0.2, -1.6, 0], [2.2, -1.6, 0]], [[0.2, -1.6, high], [2.2, -1.6, high]], 0.08, trim)
+    porch = rods([[0.2, -1.6, 0], [2.2, -1.6, 0]], [[0.2, -1.6, high], [2.2, -1.6, high]], 0.08, trim)
     return join([*parts, porch, box(2.6, 2.0, 0.12).moved(1.2, -0.9, high - 0.1).of(trim)])
 
 
 def animal(rng: Generator, palette: Palette) -> Mesh:
-    """A cow, a horse or a sheep of ellipsoids and sticks, facing +y."""
+    """A cow, a horse or a sheep of ellipsoids and rods, facing +y."""
     coat = palette.any_of("snow", "timber", "hay", "tyre")
     high, long = float(rng.uniform(0.6, 1.3)), float(rng.uniform(1.0, 1.9))
     body = sphere(0.5, 1).scaled(long * 0.38, long, long * 0.5).moved(z=high).of(coat)
@@ -226,9 +226,9 @@ def animal(rng: Generator, palette: Palette) -> Mesh:
     legs = np.array([[x * long * 0.11, y * long * 0.35, 0] for x in (-1, 1) for y in (-1, 1)])
     parts = [
         body,
-        sticks([neck], [head], 0.16 * long, coat, 0.1 * long, sections=7),
+        rods(neck, head, 0.16 * long, coat, 0.1 * long, sections=7),
         sphere(0.16 * long, 1).scaled(0.7, 1.3, 0.8).moved(*head).of(coat),
     ]
-    parts.append(sticks(legs, legs + np.array([0, 0, high]), 0.05, coat, 0.09, sections=6))
-    parts.append(sticks([[0, -long * 0.45, high + 0.2]], [[0, -long * 0.52, high * 0.4]], 0.03, coat, sections=4))
+    parts.append(rods(legs, legs + np.array([0, 0, high]), 0.05, coat, 0.09, sections=6))
+    parts.append(rods([0, -long * 0.45, high + 0.2], [0, -long * 0.52, high * 0.4], 0.03, coat, sections=4))
     return join(parts)

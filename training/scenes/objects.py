@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, sphere, tube
+from depthwire.training.scenes.instances import boxes, rods
 from depthwire.training.scenes.palette import Palette
-from depthwire.training.scenes.shapes import boxes, cushion, rods, vessel
+from depthwire.training.scenes.shapes import cushion, vessel
 
 Maker = Callable[[Palette], Mesh]
 
@@ -75,7 +76,7 @@ def book(palette: Palette) -> Mesh:
         box(width * 0.96, length * 0.96, thick * 0.8).moved(width * 0.025, 0, thick * 0.1).of(palette.one_of("paper"))
     )
     cover = palette.one_of("book", 8)
-    lids = boxes([[width, length, thick * 0.1]] * 2, [[0, 0, 0], [0, 0, thick * 0.9]], cover)
+    lids = boxes([[0, 0, 0], [0, 0, thick * 0.9]], (width, length, thick * 0.1), cover)
     spine = box(width * 0.03, length, thick).moved(-width * 0.485).of(cover)
     return join([leaves, lids, spine])
 
@@ -93,7 +94,7 @@ def books(palette: Palette) -> Mesh:
     )
     heights = np.concatenate([[0], np.cumsum(sizes[:-1, 2])])
     places = np.stack([palette.rng.normal(0, 0.01, count), palette.rng.normal(0, 0.01, count), heights], 1)
-    return boxes(sizes, places, [palette.one_of("book", 8) for _ in range(count)], palette.rng.normal(0, 0.12, count))
+    return boxes(places, sizes, [palette.one_of("book", 8) for _ in range(count)], palette.rng.normal(0, 0.12, count))
 
 
 def papers(palette: Palette) -> Mesh:
@@ -103,7 +104,7 @@ def papers(palette: Palette) -> Mesh:
     places = np.stack(
         [palette.rng.normal(0, 0.04, count), palette.rng.normal(0, 0.04, count), np.arange(count) * 0.002], 1
     )
-    return boxes(sizes, places, [palette.one_of("paper") for _ in range(count)], palette.rng.normal(0, 0.4, count))
+    return boxes(places, sizes, [palette.one_of("paper") for _ in range(count)], palette.rng.normal(0, 0.4, count))
 
 
 def carton(palette: Palette) -> Mesh:
@@ -126,7 +127,7 @@ def keyboard(palette: Palette) -> Mesh:
     columns, rows = 15, 5
     x, y = np.meshgrid(np.linspace(-0.46, 0.46, columns) * wide, np.linspace(-0.05, 0.05, rows))
     places = np.stack([x.ravel(), y.ravel(), np.full(x.size, 0.014)], 1)
-    keys = boxes(np.tile([wide / 19, 0.018, 0.008], (x.size, 1)), places, palette.one_of("plastic"))
+    keys = boxes(places, (wide / 19, 0.018, 0.008), palette.one_of("plastic"))
     return join([box(wide, 0.14, 0.016).of(palette.one_of("dark_plastic", 2)), keys])
 
 
@@ -135,13 +136,13 @@ def laptop(palette: Palette) -> Mesh:
     wide, deep = palette.between(0.29, 0.37), palette.between(0.2, 0.25)
     case = palette.one_of("metal", 2)
     base = boxes(
-        [[wide, deep, 0.016], [wide * 0.88, deep * 0.4, 0.003]],
         [[0, 0, 0], [0, deep * 0.15, 0.016]],
+        [[wide, deep, 0.016], [wide * 0.88, deep * 0.4, 0.003]],
         [case, palette.one_of("dark_plastic", 2)],
     )
     lid = boxes(
-        [[wide, 0.008, deep], [wide * 0.93, 0.004, deep * 0.88]],
         [[0, 0, 0], [0, -0.005, deep * 0.06]],
+        [[wide, 0.008, deep], [wide * 0.93, 0.004, deep * 0.88]],
         [case, palette.screen()],
     )
     return join([base, lid.turned(pitch=-palette.between(0.0, 0.6)).moved(y=deep / 2, z=0.016)])
@@ -164,22 +165,22 @@ def pens(palette: Palette) -> Mesh:
     radius, height = palette.between(0.035, 0.06), palette.between(0.08, 0.15)
     leans = palette.rng.uniform(-0.8, 0.8, (int(palette.rng.integers(3, 9)), 2)) * radius
     lengths = palette.rng.uniform(1.3, 2.2, len(leans)) * height
-    sticks = [
-        rods([[[x * 0.5, y * 0.5, 0.01], [x * 1.6, y * 1.6, z]]], 0.004, palette.one_of("plastic"), 5)
+    handles = [
+        rods([x * 0.5, y * 0.5, 0.01], [x * 1.6, y * 1.6, z], 0.004, palette.one_of("plastic"))
         for (x, y), z in zip(leans, lengths, strict=True)
     ]
     pot = vessel(
         [[0, 0.004], [radius, 0], [radius * 1.05, height], [radius * 0.97, height], [radius * 0.9, 0.01]],
         palette.one_of("ceramic"),
     )
-    return join([pot, *sticks])
+    return join([pot, *handles])
 
 
 def tool(palette: Palette) -> Mesh:
     """A hammer or a screwdriver that lies."""
     length = palette.between(0.15, 0.35)
-    grip = rods([[[-length / 2, 0, 0.015], [0.1 * length, 0, 0.015]]], 0.013, palette.one_of("machine_paint"), 8)
-    shaft = rods([[[0.1 * length, 0, 0.015], [length / 2, 0, 0.015]]], 0.005, palette.one_of("metal"), 6)
+    grip = rods([-length / 2, 0, 0.015], [0.1 * length, 0, 0.015], 0.013, palette.one_of("machine_paint"), sections=8)
+    shaft = rods([0.1 * length, 0, 0.015], [length / 2, 0, 0.015], 0.005, palette.one_of("metal"), sections=6)
     if palette.chance(0.5):
         return join([grip, shaft])
     return join([grip, shaft, box(0.03, 0.1, 0.03).moved(length / 2).of(palette.one_of("metal"))])
@@ -198,8 +199,8 @@ def toy(palette: Palette) -> Mesh:
     paint = palette.one_of("fruit", 6)
     if palette.chance(0.5):
         body = boxes(
-            [[0.12, 0.055, 0.03], [0.06, 0.05, 0.03]],
             [[0, 0, 0.012], [-0.01, 0, 0.042]],
+            [[0.12, 0.055, 0.03], [0.06, 0.05, 0.03]],
             [paint, palette.one_of("plastic")],
         )
         wheel = (
@@ -214,8 +215,8 @@ def toy(palette: Palette) -> Mesh:
         [palette.rng.normal(0, 0.006, count), palette.rng.normal(0, 0.006, count), np.arange(count) * 0.045], 1
     )
     return boxes(
-        np.full((count, 3), 0.045),
         places,
+        0.045,
         [palette.one_of("fruit", 6) for _ in range(count)],
         palette.rng.uniform(0, 1.5, count),
     )
@@ -245,7 +246,7 @@ def vase(palette: Palette) -> Mesh:
     if palette.chance(0.5):
         return pot
     tips = np.concatenate([palette.rng.normal(0, 0.12, (7, 2)), palette.rng.uniform(1.3, 2.2, (7, 1)) * height], 1)
-    stem = rods([[[0, 0, height * 0.5], tip] for tip in tips], 0.003, palette.one_of("leaf", 3), 4)
+    stem = rods([0, 0, height * 0.5], tips, 0.003, palette.one_of("leaf", 3), sections=4)
     bloom = sphere(palette.between(0.015, 0.035), 1).of(palette.one_of("fruit", 6))
     return join([pot, stem, *(bloom.moved(*(float(value) for value in tip)) for tip in tips)])
 
@@ -270,9 +271,11 @@ def pan(palette: Palette) -> Mesh:
         [
             body,
             rods(
-                [[[radius, 0, height * 0.8], [radius + 0.17, 0, height * 0.95]]],
+                [radius, 0, height * 0.8],
+                [radius + 0.17, 0, height * 0.95],
                 0.01,
                 palette.one_of("dark_plastic", 2),
+                sections=6,
             ),
         ]
     )
@@ -288,8 +291,8 @@ def basket(palette: Palette) -> Mesh:
     spots = np.concatenate(
         [palette.rng.uniform(-0.35, 0.35, (8, 2)) * [x, y], palette.rng.uniform(0.01, z * 0.6, (8, 1))], 1
     )
-    content = boxes(fill, spots, [palette.one_of("print", 6) for _ in range(8)], palette.rng.uniform(0, 3, 8))
-    return join([boxes(sizes, places, palette.one_of("plastic")), content])
+    content = boxes(spots, fill, [palette.one_of("print", 6) for _ in range(8)], palette.rng.uniform(0, 3, 8))
+    return join([boxes(places, sizes, palette.one_of("plastic")), content])
 
 
 TABLE_THINGS: tuple[Maker, ...] = (

@@ -10,7 +10,7 @@ from math import pi
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, revolved, sphere, tube
-from depthwire.training.scenes.instances import boxes, copies, quads, sticks
+from depthwire.training.scenes.instances import boxes, copies, quads, rods
 from depthwire.training.scenes.outdoor_palette import Palette
 
 
@@ -125,7 +125,7 @@ def stall(rng: np.random.Generator, palette: Palette) -> Mesh:
     wide, deep, high = float(rng.uniform(2.2, 3.6)), float(rng.uniform(1.6, 2.4)), float(rng.uniform(2.1, 2.5))
     poles = [[x * wide / 2, y * deep / 2, 0] for x in (-1, 1) for y in (-1, 1)]
     metal, cloth = palette("metal"), palette.another("awning")
-    parts = [sticks(poles, np.asarray(poles) + np.array([0, 0, high]), 0.025, metal)]
+    parts = [rods(poles, np.asarray(poles) + np.array([0, 0, high]), 0.025, metal)]
     ridge = high + float(rng.uniform(0.2, 0.7))
     over = 0.25
     slopes = [
@@ -188,10 +188,10 @@ def table_and_chairs(rng: np.random.Generator, palette: Palette) -> Mesh:
     ]
     legs = np.array([[x, y, 0] for x in (-0.19, 0.19) for y in (-0.19, 0.19)])
     chair = join([
-        sticks(legs, legs + np.array([0, 0, 0.44]), 0.015, stuff, sections=4),
+        rods(legs, legs + np.array([0, 0, 0.44]), 0.015, stuff, sections=4),
         box(0.42, 0.42, 0.03).moved(z=0.43).of(stuff),
         boxes([[0, -0.2, 0.55], [0, -0.22, 0.75]], (0.4, 0.02, 0.12), stuff),
-        sticks(legs[[0, 2]] + [0, 0, 0.44], legs[[0, 2]] + [0, -0.04, 0.9], 0.015, stuff, sections=4),
+        rods(legs[[0, 2]] + [0, 0, 0.44], legs[[0, 2]] + [0, -0.04, 0.9], 0.015, stuff, sections=4),
     ])  # fmt: skip
     count = int(rng.integers(2, 5))
     angle = np.arange(count) * 2 * pi / count + rng.uniform(0, 1, count)
@@ -220,7 +220,7 @@ def bus_stop(rng: np.random.Generator, palette: Palette) -> Mesh:
     poster = boxes([[wide / 2, 0.65, 0.3]], (0.12, 1.2, 1.9), palette.another("poster"))
     return join(
         [
-            sticks(posts, np.asarray(posts) + np.array([0, 0, 2.4]), 0.04, metal),
+            rods(posts, np.asarray(posts) + np.array([0, 0, 2.4]), 0.04, metal),
             roof,
             back,
             poster,
@@ -247,7 +247,7 @@ def billboard(rng: np.random.Generator, palette: Palette) -> Mesh:
     """A poster wall on legs, facing -y: printed pictures whose content is no depth."""
     wide, high, low = float(rng.uniform(1.2, 5)), float(rng.uniform(1.5, 3)), float(rng.uniform(0.2, 2.2))
     panel = box(wide, 0.12, high).moved(z=low).of(palette.another("poster"))
-    legs = sticks(
+    legs = rods(
         [[-wide * 0.35, 0.1, 0], [wide * 0.35, 0.1, 0]],
         [[-wide * 0.35, 0.1, low + high], [wide * 0.35, 0.1, low + high]],
         0.06,

@@ -10,7 +10,7 @@ from math import pi
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, quad, revolved, sheet, sphere, tube
-from depthwire.training.scenes.instances import boxes, copies, quads, sticks
+from depthwire.training.scenes.instances import boxes, copies, quads, rods
 from depthwire.training.scenes.outdoor_palette import Palette
 
 _CARS: dict[str, tuple[tuple[float, float], ...]] = {
@@ -83,13 +83,13 @@ def _cabin(y: np.ndarray, half: float, low: float, high: float, paint: int, glas
     sides = np.stack([[corner[0, i], corner[0, (i + 1) % 4], corner[1, (i + 1) % 4], corner[1, i]] for i in range(4)])
     roof_top = corner[1] * [0.8, 1, 1] + [0, 0, 0.06]
     slopes = np.stack([[corner[1, i], corner[1, (i + 1) % 4], roof_top[(i + 1) % 4], roof_top[i]] for i in range(4)])
-    pillars = sticks(corner[0], corner[1], 0.045, paint, sections=4)
+    pillars = rods(corner[0], corner[1], 0.045, paint, sections=4)
     share = 0.52
     middle = (
         corner[0] + (corner[0][[3, 2, 1, 0]] - corner[0]) * share,
         corner[1] + (corner[1][[3, 2, 1, 0]] - corner[1]) * share,
     )
-    doors = sticks(middle[0][:2], middle[1][:2], 0.04, paint, sections=4)
+    doors = rods(middle[0][:2], middle[1][:2], 0.04, paint, sections=4)
     windows = quads(sides, glass)
     if panel_van:
         cargo = sides[[1, 3]].copy()
@@ -196,18 +196,17 @@ def bicycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     wheel = tube(ring, 0.018, 4).of(dark)
     spoke = angle[:16:2]
     rim = np.stack([np.zeros(8), radius * np.cos(spoke), radius * np.sin(spoke)], 1)
-    wheel = join([wheel, sticks(np.zeros((8, 3)), rim, 0.004, palette("chrome"), sections=3)])
+    wheel = join([wheel, rods([0, 0, 0], rim, 0.004, palette("chrome"), sections=3)])
     saddle_height = float(rng.uniform(0.85, 1.0))
     rear, front, crank = [0, -0.52, radius], [0, 0.52, radius], [0, -0.08, 0.3]
     seat, head, bar = [0, -0.24, saddle_height - 0.08], [0, 0.36, 0.78], [0, 0.33, saddle_height + 0.08]
-    tubes = sticks(
+    tubes = rods(
         [rear, rear, crank, crank, seat, head, head],
         [crank, seat, seat, head, head, front, bar],
         0.019,
         frame,
-        sections=5,
     )
-    handle = sticks([[-0.29, 0.28, saddle_height + 0.08]], [[0.29, 0.28, saddle_height + 0.08]], 0.014, dark)
+    handle = rods([-0.29, 0.28, saddle_height + 0.08], [0.29, 0.28, saddle_height + 0.08], 0.014, dark)
     saddle = box(0.15, 0.26, 0.06).moved(y=-0.27, z=saddle_height - 0.06).of(dark)
     parts = [copies(wheel, [rear, front]), tubes, handle, saddle]
     if rng.random() < 0.4:
@@ -224,10 +223,10 @@ def motorcycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     body = sphere(0.26, 1).scaled(0.65, 1.5, 0.75).moved(y=0.12, z=0.72).of(paint)
     engine = box(0.34, 0.55, 0.36).moved(z=0.28).of(palette("chrome"))
     seat = box(0.26, 0.7, 0.12).moved(y=-0.42, z=0.72).of(dark)
-    forks = sticks(
+    forks = rods(
         [[-0.08, 0.68, radius], [0.08, 0.68, radius]], [[-0.1, 0.4, 0.98], [0.1, 0.4, 0.98]], 0.025, palette("chrome")
     )
-    bar = sticks([[-0.36, 0.34, 1.02]], [[0.36, 0.34, 1.02]], 0.018, dark)
+    bar = rods([-0.36, 0.34, 1.02], [0.36, 0.34, 1.02], 0.018, dark)
     lamp = sphere(0.1, 1).moved(y=0.55, z=0.88).of(palette("headlight"))
     shield = quad([[-0.18, 0.5, 0.95], [0.18, 0.5, 0.95], [0.14, 0.36, 1.25], [-0.14, 0.36, 1.25]]).of(
         palette("car glass")
@@ -251,13 +250,13 @@ def tractor(rng: np.random.Generator, palette: Palette) -> Mesh:
     body = boxes([[0, 0.9, 0.75], [0, -0.5, 0.5]], [[0.8, 1.7, 0.75], [1.0, 1.4, 0.6]], paint)
     cab = box(1.35, 1.35, 1.3).moved(y=-0.65, z=1.25).of(palette("car glass"))
     frame = boxes([[0, -0.65, 2.5]], (1.5, 1.55, 0.12), paint)
-    posts = sticks(
+    posts = rods(
         [[x, y, 1.2] for x in (-0.7, 0.7) for y in (-1.35, 0.05)],
         [[x, y, 2.55] for x in (-0.7, 0.7) for y in (-1.35, 0.05)],
         0.05,
         paint,
     )
-    pipe = sticks([[0.3, 1.0, 1.4]], [[0.3, 1.0, 2.5]], 0.05, palette("dark metal"))
+    pipe = rods([0.3, 1.0, 1.4], [0.3, 1.0, 2.5], 0.05, palette("dark metal"))
     return join([*wheels, body, cab, frame, posts, pipe])
 
 
@@ -291,9 +290,9 @@ def boat(rng: np.random.Generator, palette: Palette, length: float = 6.0) -> Mes
         mast = length * float(rng.uniform(0.9, 1.4))
         foot, head = [0, 0.1 * length, top], [0, 0.1 * length, top + mast]
         stays = [[0, length / 2, top], [0, -length / 2, top], [wide[3], 0, top], [-wide[3], 0, top]]
-        parts.append(sticks([foot], [head], 0.06, palette("metal")))
-        parts.append(sticks(stays, [head] * 4, 0.012, palette("dark metal"), sections=3))
-        parts.append(sticks([[0, 0.1 * length, top + 0.9]], [[0, -0.35 * length, top + 0.9]], 0.07, palette("awning")))
+        parts.append(rods(foot, head, 0.06, palette("metal")))
+        parts.append(rods(stays, head, 0.012, palette("dark metal"), sections=3))
+        parts.append(rods([0, 0.1 * length, top + 0.9], [0, -0.35 * length, top + 0.9], 0.07, palette("awning")))
     return join(parts)
 
 
@@ -305,7 +304,7 @@ def cart(rng: np.random.Generator, palette: Palette) -> Mesh:
         .scaled(1, 1.5, 1)
         .of(palette.any_of("plastic", "metal"))
     )
-    handle = sticks(
+    handle = rods(
         [[-0.25, -0.5, 0.8], [0.25, -0.5, 0.8], [-0.25, -0.85, 1.0]],
         [[-0.25, -0.85, 1.0], [0.25, -0.85, 1.0], [0.25, -0.85, 1.0]],
         0.018,
