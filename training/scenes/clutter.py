@@ -8,15 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from depthwire.training.mesh import Mesh, join
+from depthwire.training.scenes.indoor_palette import IndoorPalette
 from depthwire.training.scenes.instances import boxes
 from depthwire.training.scenes.objects import Maker
-from depthwire.training.scenes.palette import Palette
 
 
 class Clutter:
     """Small things of one scene."""
 
-    def __init__(self, palette: Palette) -> None:
+    def __init__(self, palette: IndoorPalette) -> None:
         self.palette = palette
         self._made: dict[Maker, list[Mesh]] = {}
 

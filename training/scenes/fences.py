@@ -9,10 +9,10 @@ import numpy as np
 
 from depthwire.training.mesh import Mesh, box, join
 from depthwire.training.scenes.instances import boxes, quads, rods
-from depthwire.training.scenes.outdoor_palette import Palette
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 
 
-def barrier(rng: np.random.Generator, palette: Palette) -> Mesh:
+def barrier(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A crowd barrier, a concrete barrier or a striped board on legs; about 2 m along x."""
     kind = rng.integers(3)
     if kind == 0:
@@ -47,7 +47,7 @@ def barrier(rng: np.random.Generator, palette: Palette) -> Mesh:
     )
 
 
-def fence(rng: np.random.Generator, palette: Palette, length: float, kind: str | None = None) -> Mesh:
+def fence(rng: np.random.Generator, palette: OutdoorPalette, length: float, kind: str | None = None) -> Mesh:
     """A fence or wall along x, centred: slats, pickets, wire, mesh, railing, rails, wall."""
     kind = ("slats", "pickets", "wire", "mesh", "railing", "rails", "wall")[rng.integers(7)] if kind is None else kind
     high = {"slats": 1.8, "pickets": 1.0, "wire": 1.2, "mesh": 2.0, "railing": 1.1, "rails": 1.2, "wall": 1.3}[
@@ -105,7 +105,7 @@ def fence(rng: np.random.Generator, palette: Palette, length: float, kind: str |
     return join(parts)
 
 
-def gate(rng: np.random.Generator, palette: Palette, width: float = 3.0) -> Mesh:
+def gate(rng: np.random.Generator, palette: OutdoorPalette, width: float = 3.0) -> Mesh:
     """Two pillars and a leaf between them that stands open or shut."""
     pillars = boxes(
         [[x * (width / 2 + 0.2), 0, 0] for x in (-1, 1)],
@@ -116,7 +116,7 @@ def gate(rng: np.random.Generator, palette: Palette, width: float = 3.0) -> Mesh
     return join([pillars, leaf.turned(yaw=float(rng.choice([0, 0.6, 1.4]))).moved(x=-width / 2)])
 
 
-def power_line(rng: np.random.Generator, palette: Palette, spans: int = 5, span: float = 38.0) -> Mesh:
+def power_line(rng: np.random.Generator, palette: OutdoorPalette, spans: int = 5, span: float = 38.0) -> Mesh:
     """Poles along y with sagging wires, centred."""
     wood, wire = palette.any_of("wood", "concrete"), palette("tyre")
     high = float(rng.uniform(6.5, 9.5))

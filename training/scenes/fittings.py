@@ -10,15 +10,15 @@ from itertools import pairwise
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, floor, join, sphere, tube
+from depthwire.training.scenes.indoor_palette import IndoorPalette
 from depthwire.training.scenes.instances import boxes, leaves, rods
 from depthwire.training.scenes.objects import TABLE_THINGS
-from depthwire.training.scenes.palette import Palette
 from depthwire.training.scenes.people import Pose, person, wardrobe
 from depthwire.training.scenes.shapes import hanging_cloth, vessel
 from depthwire.training.scenes.stage import Stage
 
 
-def picture(palette: Palette, wide: float | None = None, tall: float | None = None) -> Mesh:
+def picture(palette: IndoorPalette, wide: float | None = None, tall: float | None = None) -> Mesh:
     """A framed picture, a poster, a board or a mirror-like sheet."""
     x, z = wide or palette.between(0.2, 1.3), tall or palette.between(0.25, 1.1)
     sheet = box(x, 0.012, z).of(palette.poster())
@@ -30,7 +30,7 @@ def picture(palette: Palette, wide: float | None = None, tall: float | None = No
     return join([sheet, boxes(places, sizes, palette.one_of("furniture"))]).moved(z=rim)
 
 
-def radiator(palette: Palette) -> Mesh:
+def radiator(palette: IndoorPalette) -> Mesh:
     """Ribs with a pipe."""
     wide, tall = palette.between(0.5, 1.6), palette.between(0.35, 0.75)
     coat = palette.one_of("lacquer", 3)
@@ -65,7 +65,7 @@ def wall_shelf(stage: Stage) -> Mesh:
     return join([board, load.moved(z=0.026)])
 
 
-def plant(palette: Palette, tall: float | None = None) -> Mesh:
+def plant(palette: IndoorPalette, tall: float | None = None) -> Mesh:
     """A pot plant: long blades, or a stem with a crown of leaves."""
     rng = palette.rng
     height = tall or palette.between(0.3, 1.9)
@@ -114,7 +114,7 @@ def floor_lamp(stage: Stage, lit: bool = True) -> Mesh:
     ])  # fmt: skip
 
 
-def pendant(palette: Palette, drop: float, radius: float, lit: bool = True) -> Mesh:
+def pendant(palette: IndoorPalette, drop: float, radius: float, lit: bool = True) -> Mesh:
     """A lamp that hangs from the ceiling on a cord."""
     shade = palette.glow() if lit and palette.chance(0.6) else palette.one_of("lacquer")
     cord = rods([0, 0, 0], [0, 0, -drop], 0.005, palette.one_of("dark_plastic", 2), sections=4)
@@ -170,7 +170,7 @@ def ceiling_lights(stage: Stage, lit: float = 0.85) -> None:
             stage.lamp((at_x, at_y, stage.height - drop - radius - 0.12), strength, warmth)
 
 
-def rug(palette: Palette, x: float, y: float) -> Mesh:
+def rug(palette: IndoorPalette, x: float, y: float) -> Mesh:
     """A rug, rectangular or round."""
     cloth = palette.poster() if palette.chance(0.4) else palette.one_of("fabric", 6)
     if palette.chance(0.2):
@@ -179,7 +179,7 @@ def rug(palette: Palette, x: float, y: float) -> Mesh:
     return join([border, box(x * 0.9, y * 0.9, 0.012).of(cloth)])
 
 
-def bin_(palette: Palette) -> Mesh:
+def bin_(palette: IndoorPalette) -> Mesh:
     """A waste bin, a bucket or a laundry basket."""
     radius, tall = palette.between(0.11, 0.24), palette.between(0.25, 0.65)
     profile = [[0, 0.01], [radius * 0.8, 0], [radius, tall], [radius * 0.95, tall], [radius * 0.8, 0.05], [0, 0.05]]
@@ -188,7 +188,7 @@ def bin_(palette: Palette) -> Mesh:
     )
 
 
-def ladder(palette: Palette, tall: float | None = None) -> Mesh:
+def ladder(palette: IndoorPalette, tall: float | None = None) -> Mesh:
     """A ladder that leans back against +y."""
     height = tall or palette.between(1.8, 3.2)
     out, half = height * 0.28, 0.2
@@ -200,7 +200,7 @@ def ladder(palette: Palette, tall: float | None = None) -> Mesh:
 
 
 def stairs(
-    palette: Palette, wide: float, steps: int, rise: float = 0.175, going: float = 0.27, solid: bool = True
+    palette: IndoorPalette, wide: float, steps: int, rise: float = 0.175, going: float = 0.27, solid: bool = True
 ) -> Mesh:
     """A flight that starts at y = 0 and climbs towards +y."""
     tread = palette.one_of("furniture" if palette.chance(0.5) else "concrete", 2)
@@ -225,7 +225,7 @@ def stairs(
 
 
 def railing(
-    palette: Palette, points: list[tuple[float, float, float]], height: float = 0.95, every: float = 0.14
+    palette: IndoorPalette, points: list[tuple[float, float, float]], height: float = 0.95, every: float = 0.14
 ) -> Mesh:
     """A handrail with balusters along a polyline of foot points."""
     path = np.array(points, np.float32)

@@ -10,9 +10,9 @@ from depthwire.training.mesh import Mesh, box, cylinder, join, sphere
 from depthwire.training.scene import Pattern, Scene, Viewpoint
 from depthwire.training.scenes import Layout
 from depthwire.training.scenes.held_out_rooms import coat
+from depthwire.training.scenes.indoor_palette import IndoorPalette
 from depthwire.training.scenes.instances import boxes, rods
 from depthwire.training.scenes.objects import TABLE_THINGS
-from depthwire.training.scenes.palette import Palette
 from depthwire.training.scenes.people import Wardrobe, person, wardrobe
 from depthwire.training.scenes.shapes import cushion, hanging_cloth
 from depthwire.training.scenes.shell import Shell
@@ -97,7 +97,7 @@ def ward(rng: np.random.Generator) -> Scene:
     return stage.finish("ward", brightness=float(rng.uniform(0.25, 0.6)))
 
 
-def _ward_bed(palette: Palette, metal: int) -> Mesh:
+def _ward_bed(palette: IndoorPalette, metal: int) -> Mesh:
     """A bed whose back part is raised, with boards, side rails and wheels; its head at +y."""
     lift = palette.between(0.1, 0.8)
     board = coat(palette, Pattern.PLAIN, 0.1, 0.3, 0.75, 1)

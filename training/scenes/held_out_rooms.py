@@ -13,9 +13,10 @@ import numpy as np
 from depthwire.training.mesh import Mesh, box, cylinder, floor, join, sphere, tube
 from depthwire.training.scene import Material, Pattern, Scene, Viewpoint
 from depthwire.training.scenes import Layout
+from depthwire.training.scenes.indoor_palette import IndoorPalette
 from depthwire.training.scenes.instances import boxes, quads, rods
 from depthwire.training.scenes.objects import EVERYTHING, KITCHEN_THINGS, TABLE_THINGS
-from depthwire.training.scenes.palette import Palette, darker, hsv
+from depthwire.training.scenes.palette import darker, hsv
 from depthwire.training.scenes.people import Wardrobe, person, wardrobe
 from depthwire.training.scenes.shapes import cushion, hanging_cloth, vessel
 from depthwire.training.scenes.shell import Opening, Shell, outside, pierced, window_frame
@@ -23,7 +24,7 @@ from depthwire.training.scenes.stage import Stage, room_views
 
 
 def coat(
-    palette: Palette,
+    palette: IndoorPalette,
     pattern: Pattern,
     hue: float,
     saturation: float,
@@ -255,7 +256,7 @@ def cafe(rng: np.random.Generator) -> Scene:
     return stage.finish("cafe")
 
 
-def _bistro_chair(palette: Palette, metal: int) -> Mesh:
+def _bistro_chair(palette: IndoorPalette, metal: int) -> Mesh:
     angle = np.linspace(0, np.pi, 9)
     back = np.stack([0.19 * np.cos(angle), np.full(9, 0.19), 0.45 + 0.43 * np.sin(angle) ** 0.6], 1)
     inner = np.stack([0.11 * np.cos(angle), np.full(9, 0.19), 0.45 + 0.3 * np.sin(angle) ** 0.6], 1)

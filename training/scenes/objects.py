@@ -10,14 +10,14 @@ from collections.abc import Callable
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, sphere, tube
+from depthwire.training.scenes.indoor_palette import IndoorPalette
 from depthwire.training.scenes.instances import boxes, rods
-from depthwire.training.scenes.palette import Palette
 from depthwire.training.scenes.shapes import cushion, vessel
 
-Maker = Callable[[Palette], Mesh]
+Maker = Callable[[IndoorPalette], Mesh]
 
 
-def cup(palette: Palette) -> Mesh:
+def cup(palette: IndoorPalette) -> Mesh:
     """A mug with a handle; about 9 cm high."""
     radius, height = palette.between(0.03, 0.05), palette.between(0.07, 0.12)
     glaze = palette.one_of("ceramic")
@@ -32,7 +32,7 @@ def cup(palette: Palette) -> Mesh:
     return join([body, tube(loop, 0.005, 5).of(glaze)])
 
 
-def bottle(palette: Palette) -> Mesh:
+def bottle(palette: IndoorPalette) -> Mesh:
     """A bottle, 18–34 cm high, with a label."""
     radius, height = palette.between(0.025, 0.05), palette.between(0.18, 0.34)
     shoulder = height * palette.between(0.5, 0.72)
@@ -48,14 +48,14 @@ def bottle(palette: Palette) -> Mesh:
     return join([vessel(profile, palette.one_of("glass")), label])
 
 
-def tumbler(palette: Palette) -> Mesh:
+def tumbler(palette: IndoorPalette) -> Mesh:
     """A glass or a tin."""
     radius, height = palette.between(0.025, 0.06), palette.between(0.06, 0.16)
     kind = "glass" if palette.chance(0.4) else "print"
     return cylinder(radius, height, radius * palette.between(0.8, 1.25)).of(palette.one_of(kind))
 
 
-def plate(palette: Palette) -> Mesh:
+def plate(palette: IndoorPalette) -> Mesh:
     """A plate or a bowl, sometimes with fruit."""
     radius, deep = palette.between(0.08, 0.15), palette.between(0.015, 0.08)
     dish = vessel(
@@ -69,7 +69,7 @@ def plate(palette: Palette) -> Mesh:
     return join([dish, *(ball.moved(x, y, 0.045) for x, y in spots[: int(palette.rng.integers(1, 5))])])
 
 
-def book(palette: Palette) -> Mesh:
+def book(palette: IndoorPalette) -> Mesh:
     """A book that lies."""
     width, length, thick = palette.between(0.1, 0.22), palette.between(0.15, 0.31), palette.between(0.008, 0.05)
     leaves = (
@@ -81,7 +81,7 @@ def book(palette: Palette) -> Mesh:
     return join([leaves, lids, spine])
 
 
-def books(palette: Palette) -> Mesh:
+def books(palette: IndoorPalette) -> Mesh:
     """A stack of lying books, each a little turned."""
     count = int(palette.rng.integers(2, 9))
     sizes = np.stack(
@@ -97,7 +97,7 @@ def books(palette: Palette) -> Mesh:
     return boxes(places, sizes, [palette.one_of("book", 8) for _ in range(count)], palette.rng.normal(0, 0.12, count))
 
 
-def papers(palette: Palette) -> Mesh:
+def papers(palette: IndoorPalette) -> Mesh:
     """Loose sheets of A4."""
     count = int(palette.rng.integers(1, 6))
     sizes = np.tile([0.21, 0.297, 0.002], (count, 1))
@@ -107,7 +107,7 @@ def papers(palette: Palette) -> Mesh:
     return boxes(places, sizes, [palette.one_of("paper") for _ in range(count)], palette.rng.normal(0, 0.4, count))
 
 
-def carton(palette: Palette) -> Mesh:
+def carton(palette: IndoorPalette) -> Mesh:
     """A small pack or a parcel."""
     sides = palette.rng.uniform(0.04, 0.3, 3)
     return box(float(sides[0]), float(sides[1]), float(sides[2])).of(
@@ -115,13 +115,13 @@ def carton(palette: Palette) -> Mesh:
     )
 
 
-def ball(palette: Palette) -> Mesh:
+def ball(palette: IndoorPalette) -> Mesh:
     """A ball, an apple, an orange."""
     radius = palette.between(0.025, 0.06) if palette.chance(0.8) else palette.between(0.06, 0.12)
     return sphere(radius).moved(z=radius).of(palette.one_of("fruit", 6))
 
 
-def keyboard(palette: Palette) -> Mesh:
+def keyboard(palette: IndoorPalette) -> Mesh:
     """A keyboard with rows of keys."""
     wide = palette.between(0.3, 0.45)
     columns, rows = 15, 5
@@ -131,7 +131,7 @@ def keyboard(palette: Palette) -> Mesh:
     return join([box(wide, 0.14, 0.016).of(palette.one_of("dark_plastic", 2)), keys])
 
 
-def laptop(palette: Palette) -> Mesh:
+def laptop(palette: IndoorPalette) -> Mesh:
     """A laptop, its lid more or less open; the screen faces -y."""
     wide, deep = palette.between(0.29, 0.37), palette.between(0.2, 0.25)
     case = palette.one_of("metal", 2)
@@ -148,7 +148,7 @@ def laptop(palette: Palette) -> Mesh:
     return join([base, lid.turned(pitch=-palette.between(0.0, 0.6)).moved(y=deep / 2, z=0.016)])
 
 
-def mouse(palette: Palette) -> Mesh:
+def mouse(palette: IndoorPalette) -> Mesh:
     """A mouse, a stone, a soap."""
     return cushion(
         palette.between(0.05, 0.08),
@@ -160,7 +160,7 @@ def mouse(palette: Palette) -> Mesh:
     )
 
 
-def pens(palette: Palette) -> Mesh:
+def pens(palette: IndoorPalette) -> Mesh:
     """A pot of pens, brushes or kitchen tools."""
     radius, height = palette.between(0.035, 0.06), palette.between(0.08, 0.15)
     leans = palette.rng.uniform(-0.8, 0.8, (int(palette.rng.integers(3, 9)), 2)) * radius
@@ -176,7 +176,7 @@ def pens(palette: Palette) -> Mesh:
     return join([pot, *handles])
 
 
-def tool(palette: Palette) -> Mesh:
+def tool(palette: IndoorPalette) -> Mesh:
     """A hammer or a screwdriver that lies."""
     length = palette.between(0.15, 0.35)
     grip = rods([-length / 2, 0, 0.015], [0.1 * length, 0, 0.015], 0.013, palette.one_of("machine_paint"), sections=8)
@@ -186,7 +186,7 @@ def tool(palette: Palette) -> Mesh:
     return join([grip, shaft, box(0.03, 0.1, 0.03).moved(length / 2).of(palette.one_of("metal"))])
 
 
-def cable(palette: Palette) -> Mesh:
+def cable(palette: IndoorPalette) -> Mesh:
     """A cable that lies in loose loops."""
     angle = np.linspace(0, palette.between(4, 14), 36)
     radius = 0.05 + 0.012 * angle * palette.between(0.5, 1) + 0.02 * np.sin(angle * palette.between(1.5, 3.5))
@@ -194,7 +194,7 @@ def cable(palette: Palette) -> Mesh:
     return tube(path, palette.between(0.002, 0.005), 5).of(palette.one_of("dark_plastic", 2))
 
 
-def toy(palette: Palette) -> Mesh:
+def toy(palette: IndoorPalette) -> Mesh:
     """A small car or a tower of blocks."""
     paint = palette.one_of("fruit", 6)
     if palette.chance(0.5):
@@ -222,7 +222,7 @@ def toy(palette: Palette) -> Mesh:
     )
 
 
-def bear(palette: Palette) -> Mesh:
+def bear(palette: IndoorPalette) -> Mesh:
     """A soft toy that sits, 20–40 cm high."""
     plush = palette.one_of("fabric", 6)
     round_ball = sphere(1.0, 1).of(plush)
@@ -237,7 +237,7 @@ def bear(palette: Palette) -> Mesh:
     return made.scaled(palette.between(0.6, 1.2))
 
 
-def vase(palette: Palette) -> Mesh:
+def vase(palette: IndoorPalette) -> Mesh:
     """A vase, sometimes with twigs."""
     height, wide = palette.between(0.12, 0.4), palette.between(0.04, 0.11)
     heights = np.linspace(0, height, 8)
@@ -251,14 +251,14 @@ def vase(palette: Palette) -> Mesh:
     return join([pot, stem, *(bloom.moved(*(float(value) for value in tip)) for tip in tips)])
 
 
-def phone(palette: Palette) -> Mesh:
+def phone(palette: IndoorPalette) -> Mesh:
     """A phone, a remote control, a notebook."""
     return box(palette.between(0.05, 0.09), palette.between(0.12, 0.19), palette.between(0.008, 0.025)).of(
         palette.one_of("dark_plastic", 3)
     )
 
 
-def pan(palette: Palette) -> Mesh:
+def pan(palette: IndoorPalette) -> Mesh:
     """A pot or a pan with a handle."""
     radius, height = palette.between(0.08, 0.15), palette.between(0.05, 0.2)
     steel = palette.one_of("metal")
@@ -281,7 +281,7 @@ def pan(palette: Palette) -> Mesh:
     )
 
 
-def basket(palette: Palette) -> Mesh:
+def basket(palette: IndoorPalette) -> Mesh:
     """A tray or crate with balls or packs in it."""
     x, y, z = palette.between(0.2, 0.4), palette.between(0.15, 0.3), palette.between(0.06, 0.2)
     wall = 0.012

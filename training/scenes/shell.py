@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, floor, join, sphere
+from depthwire.training.scenes.indoor_palette import IndoorPalette
 from depthwire.training.scenes.instances import boxes, quads
-from depthwire.training.scenes.palette import Palette
 from depthwire.training.scenes.shapes import hanging_cloth
 from depthwire.training.scenes.stage import Stage
 
@@ -59,7 +59,7 @@ def window_frame(hole: Opening, columns: int, rows: int, y: float, material: int
     return boxes([*places, [hole.middle, 0.03, hole.bottom - 0.03]], [*sizes, [wide + 0.1, 0.25, 0.03]], material)
 
 
-def door_leaf(palette: Palette, width: float = 0.85, height: float = 2.02) -> Mesh:
+def door_leaf(palette: IndoorPalette, width: float = 0.85, height: float = 2.02) -> Mesh:
     """A door, its frame not included; hinged at x = 0, it reaches to x = width in the plane y = 0."""
     coat, metal = palette.one_of("furniture"), palette.one_of("metal", 2)
     sizes, places, materials = [[width, 0.04, height]], [[width / 2, 0, 0.005]], [coat]
@@ -76,7 +76,7 @@ def door_leaf(palette: Palette, width: float = 0.85, height: float = 2.02) -> Me
     return boxes(places, sizes, materials)
 
 
-def closed_door(palette: Palette, width: float | None = None, height: float | None = None) -> Mesh:
+def closed_door(palette: IndoorPalette, width: float | None = None, height: float | None = None) -> Mesh:
     """A shut door with its frame, to be put against a wall."""
     wide, tall = width or palette.between(0.75, 0.98), height or palette.between(1.95, 2.15)
     frame = boxes(

@@ -20,7 +20,7 @@ from depthwire.training.scenes import fences, vegetation, vehicles
 from depthwire.training.scenes import street_furniture as furniture
 from depthwire.training.scenes.buildings import block
 from depthwire.training.scenes.instances import copies, quads
-from depthwire.training.scenes.outdoor_palette import RECIPES, Palette, Recipe
+from depthwire.training.scenes.outdoor_palette import RECIPES, OutdoorPalette, Recipe
 from depthwire.training.scenes.people import Pose, person, wardrobe
 from depthwire.training.scenes.views import Probe
 from depthwire.training.scenes.weather import weather
@@ -71,7 +71,7 @@ class Site:
         recipes: Mapping[str, Recipe] = RECIPES,
     ) -> None:
         self.rng, self.kind = rng, kind
-        self.palette = Palette(rng, recipes)
+        self.palette = OutdoorPalette(rng, recipes)
         self.weather = weather(rng, haze)
         self.clothes = wardrobe(rng, self.palette.materials)
         self.lamps: list[Lamp] = []

@@ -14,18 +14,14 @@ from numpy.typing import NDArray
 from depthwire.training.mesh import Mesh, box, cylinder, join, revolved, sphere, tube
 from depthwire.training.scene import Material, Pattern
 from depthwire.training.scenes.instances import boxes, copies, leaves, quads, rods
-from depthwire.training.scenes.palette import hsv
+from depthwire.training.scenes.palette import Palette
 from depthwire.training.scenes.vegetation import rock
 
 EVERY = tuple(Pattern)
 
 
-class Stock:
+class Stock(Palette):
     """Materials by chance, of any colour."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.materials: list[Material] = []
 
     def of(
         self,
@@ -39,21 +35,15 @@ class Stock:
         """Index of a new material: one of the patterns (of all, if none is named), its colours alike or not."""
         rng = self.rng
         kinds = patterns or EVERY
-        here = float(rng.uniform(*hue))
-        colour = hsv(here, float(rng.uniform(*saturation)), float(rng.uniform(*value)))
-        if rng.random() < 0.6:
-            there = (
-                colour[0] * rng.uniform(0.4, 1.3),
-                colour[1] * rng.uniform(0.4, 1.3),
-                colour[2] * rng.uniform(0.4, 1.3),
-            )
-            second = (min(float(there[0]), 0.95), min(float(there[1]), 0.95), min(float(there[2]), 0.95))
+        colour = self.colour(saturation, value, hue)
+        if self.chance(0.6):
+            red, green, blue = (min(channel * self.between(0.4, 1.3), 0.95) for channel in colour)
+            second = (red, green, blue)
         else:
-            second = hsv(float(rng.uniform(0, 1)), float(rng.uniform(*saturation)), float(rng.uniform(*value)))
+            second = self.colour(saturation, value)
         size = float(np.exp(rng.uniform(*np.log(tile))))
         shine = float(rng.uniform(0, 0.8) if rng.random() < 0.3 else rng.uniform(0, 0.1))
-        self.materials.append(Material(kinds[rng.integers(len(kinds))], colour, second, size, shine, 0.0, tag))
-        return len(self.materials) - 1
+        return self.add(Material(kinds[rng.integers(len(kinds))], colour, second, size, shine, 0.0, tag))
 
     def green(self) -> int:
         """Leaves and stems."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, quad, revolved, sheet, sphere, tube
 from depthwire.training.scenes.instances import boxes, copies, quads, rods
-from depthwire.training.scenes.outdoor_palette import Palette
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 
 _CARS: dict[str, tuple[tuple[float, float], ...]] = {
     # length, width, height, bonnet height; ends of cabin, then of roof, as shares of the length: rear, front
@@ -24,7 +24,7 @@ _CARS: dict[str, tuple[tuple[float, float], ...]] = {
 }  # fmt: skip
 
 
-def car(rng: np.random.Generator, palette: Palette, kind: str | None = None) -> Mesh:
+def car(rng: np.random.Generator, palette: OutdoorPalette, kind: str | None = None) -> Mesh:
     """A passenger car or van of one of the kinds hatch, saloon, estate, suv, van, pickup."""
     kind = list(_CARS)[rng.choice(6, p=[0.28, 0.2, 0.16, 0.2, 0.1, 0.06])] if kind is None else kind
     length, width, height, bonnet, rear, front, roof_rear, roof_front = (
@@ -102,7 +102,7 @@ def _cabin(y: np.ndarray, half: float, low: float, high: float, paint: int, glas
     return [windows, quads(np.concatenate([slopes, roof_top[None]]), paint), pillars, doors]
 
 
-def _wheels(palette: Palette, half: float, axles: list[float], radius: float, width: float = 0.22) -> Mesh:
+def _wheels(palette: OutdoorPalette, half: float, axles: list[float], radius: float, width: float = 0.22) -> Mesh:
     tyre = cylinder(radius, width, sections=14).moved(z=-width / 2).turned(roll=pi / 2).of(palette("tyre"))
     hub = (
         cylinder(radius * 0.62, width + 0.03, sections=8)
@@ -120,7 +120,7 @@ def _wheels(palette: Palette, half: float, axles: list[float], radius: float, wi
     return copies(join([tyre, hub, arch.moved(z=0.02)]), spots)
 
 
-def lorry(rng: np.random.Generator, palette: Palette) -> Mesh:
+def lorry(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A lorry with a box, a tank or an open platform with a load, 6–12 m long."""
     length, half = float(rng.uniform(6, 12)), 1.24
     paint, dark = palette.another("car paint"), palette("dark metal")
@@ -163,7 +163,7 @@ def lorry(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def bus(rng: np.random.Generator, palette: Palette, tram: bool = False) -> Mesh:
+def bus(rng: np.random.Generator, palette: OutdoorPalette, tram: bool = False) -> Mesh:
     """A bus of 9–13 m or a tram carriage of 14–22 m."""
     length, high, half = float(rng.uniform(14, 22) if tram else rng.uniform(9, 13)), float(rng.uniform(2.9, 3.3)), 1.26
     low = 0.3
@@ -187,7 +187,7 @@ def bus(rng: np.random.Generator, palette: Palette, tram: bool = False) -> Mesh:
     return join(parts)
 
 
-def bicycle(rng: np.random.Generator, palette: Palette) -> Mesh:
+def bicycle(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A bicycle that stands upright, about 1.7 m long, thin tubes."""
     frame, dark = palette.another("car paint"), palette("tyre")
     radius = 0.34
@@ -215,7 +215,7 @@ def bicycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def motorcycle(rng: np.random.Generator, palette: Palette) -> Mesh:
+def motorcycle(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A motorcycle or a scooter on its stand."""
     paint, dark = palette.another("car paint"), palette("tyre")
     radius = float(rng.uniform(0.24, 0.33))
@@ -237,7 +237,7 @@ def motorcycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     )
 
 
-def tractor(rng: np.random.Generator, palette: Palette) -> Mesh:
+def tractor(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A farm tractor: big rear wheels, bonnet, glazed cab."""
     paint = palette.another("car paint")
     big = cylinder(0.8, 0.45, sections=18).moved(z=-0.22).turned(roll=pi / 2).of(palette("tyre"))
@@ -260,7 +260,7 @@ def tractor(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join([*wheels, body, cab, frame, posts, pipe])
 
 
-def boat(rng: np.random.Generator, palette: Palette, length: float = 6.0) -> Mesh:
+def boat(rng: np.random.Generator, palette: OutdoorPalette, length: float = 6.0) -> Mesh:
     """A boat whose waterline is z = 0: hull, cabin or mast with rigging."""
     paint, wood = palette.another("car paint"), palette("wood")
     share = np.linspace(0, 1, 7)
@@ -296,7 +296,7 @@ def boat(rng: np.random.Generator, palette: Palette, length: float = 6.0) -> Mes
     return join(parts)
 
 
-def cart(rng: np.random.Generator, palette: Palette) -> Mesh:
+def cart(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A hand cart, trailer or stroller: a tub on wheels with a handle."""
     tub = (
         revolved([[0.22, 0.35], [0.32, 0.4], [0.38, 0.85]], 4)

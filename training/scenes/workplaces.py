@@ -11,7 +11,7 @@ from depthwire.training.scenes.equipment import beams, lab_bench, lift_truck, to
 from depthwire.training.scenes.fittings import bin_, ceiling_lights, ladder, people, pipes, wall_things
 from depthwire.training.scenes.furniture import office_chair, stool
 from depthwire.training.scenes.instances import boxes, rods
-from depthwire.training.scenes.outdoor_palette import Palette as OutdoorPalette
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 from depthwire.training.scenes.rooms import furnish, stage_of, toys
 from depthwire.training.scenes.shell import Shell
 from depthwire.training.scenes.stage import room_views
@@ -144,8 +144,7 @@ def garage(rng: np.random.Generator) -> Scene:
     ).build()
     gate = boxes([[0, 0, 0.41 * k] for k in range(5)], (2.4, 0.05, 0.4), palette.one_of("lacquer"))
     stage.against(gate, 2, 0.0, gap=0.02)
-    paints = OutdoorPalette(rng)
-    paints.materials = palette.materials
+    paints = OutdoorPalette(rng, materials=palette.materials)
     if rng.random() < 0.75:
         stage.place(
             car(rng, paints),

@@ -11,10 +11,10 @@ import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, revolved, tube
 from depthwire.training.scenes.instances import boxes, copies, quads, rods
-from depthwire.training.scenes.outdoor_palette import Palette
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 
 
-def container(rng: np.random.Generator, palette: Palette) -> Mesh:
+def container(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A shipping container of 20 or 40 feet along x, with ribs and door bars."""
     long = 6.06 if rng.random() < 0.6 else 12.19
     paint = palette.another("container")
@@ -29,7 +29,7 @@ def container(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join([box(long, 2.42, 2.59).of(paint), boxes(rib, (0.25, 0.06, 2.3), paint), bars])
 
 
-def pallets(rng: np.random.Generator, palette: Palette) -> Mesh:
+def pallets(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A stack of pallets, some under cartons."""
     layers = int(rng.integers(1, 9))
     wood = palette("wood")
@@ -48,7 +48,7 @@ def pallets(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def pipes(rng: np.random.Generator, palette: Palette) -> Mesh:
+def pipes(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A stack of pipes along x."""
     radius, long, base = float(rng.uniform(0.1, 0.5)), float(rng.uniform(3, 8)), int(rng.integers(2, 6))
     one = cylinder(radius, long, sections=12).moved(z=-long / 2).turned(roll=pi / 2)
@@ -62,7 +62,7 @@ def pipes(rng: np.random.Generator, palette: Palette) -> Mesh:
     return copies(one, spots).of(palette.any_of("concrete", "rust", "metal", "plastic"))
 
 
-def scaffold(rng: np.random.Generator, palette: Palette, bays: int = 4, lifts: int = 3) -> Mesh:
+def scaffold(rng: np.random.Generator, palette: OutdoorPalette, bays: int = 4, lifts: int = 3) -> Mesh:
     """Scaffolding along x: standards, ledgers, braces, decks, some with netting behind."""
     metal, wood = palette("metal"), palette("wood")
     bay, lift, deep = 2.4, 2.0, 0.9
@@ -103,7 +103,7 @@ def heap(rng: np.random.Generator, material: int, radius: float = 2.0) -> Mesh:
     return mound.moved(z=-0.05).of(material)
 
 
-def swing(rng: np.random.Generator, palette: Palette) -> Mesh:
+def swing(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A playground frame: a swing, a slide with a ladder."""
     metal, bright = palette.any_of("metal", "wood"), palette.another("plastic")
     frame = rods(
