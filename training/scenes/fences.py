@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, join
-from depthwire.training.scenes.instances import boxes, quads, rods
+from depthwire.training.scenes.instances import boxes, grid_cells, quads, rods
 from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 
 
@@ -33,7 +33,7 @@ def barrier(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
             [[-0.3, 0], [-0.3, 0.15], [-0.1, 0.4], [-0.08, 0.85], [0.08, 0.85], [0.1, 0.4], [0.3, 0.15], [0.3, 0]]
         )
         ends = np.stack([np.column_stack([np.full(8, x), profile]) for x in (-1, 1)])
-        sides = quads(np.stack([ends[0, :-1], ends[1, :-1], ends[1, 1:], ends[0, 1:]], 1), palette("concrete"))
+        sides = quads(grid_cells(ends.swapaxes(0, 1)), palette("concrete"))
         return join(
             [sides, quads(ends[:, [0, 2, 5, 7]], palette("concrete")), quads(ends[:, 2:6], palette("concrete"))]
         )

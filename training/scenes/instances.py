@@ -1,4 +1,4 @@
-"""Many of a shape in one array operation: copies, boxes, rods, leaves.
+"""Many of a shape in one array operation: copies, boxes, quads, rods, leaves.
 
 The layouts use it, indoors for furniture and goods, outdoors for windows, fences, branches, crowds and grass, where one
 join a part would take too long.
@@ -54,6 +54,12 @@ def quads(corners: ArrayLike, material: int) -> Mesh:
     start = (np.arange(len(vertices), dtype=np.int32) * 4)[:, None, None]
     faces = (np.array([[0, 1, 2], [0, 2, 3]], np.int32)[None] + start).reshape(-1, 3).astype(np.int32)
     return Mesh(vertices.reshape(-1, 3), faces, np.full(len(faces), material, np.int32), np.zeros(len(faces), bool))
+
+
+def grid_cells(points: ArrayLike) -> NDArray[np.floating]:
+    """Corners (K, 4, 3), as `quads` takes them, of the cells of a grid of points (rows, columns, 3)."""
+    grid = np.asarray(points)
+    return np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], 2).reshape(-1, 4, 3)
 
 
 def rods(

@@ -21,7 +21,7 @@ from depthwire.training.scenes.held_out_shapes import (
     timbered_house,
     warehouse,
 )
-from depthwire.training.scenes.instances import boxes, copies, quads, rods
+from depthwire.training.scenes.instances import boxes, copies, grid_cells, quads, rods
 from depthwire.training.scenes.site import Relief, Site
 
 Generator = np.random.Generator
@@ -278,7 +278,7 @@ def cul_de_sac(rng: Generator) -> Scene:
     centre[:, 2] = 0.02
     for out, inner, height, name in ((radius + 1.6, radius, 0.09, "concrete"), (radius, 0.0, 0.03, "asphalt")):
         a, b = ring * out + [0, 0, height], ring * inner + [0, 0, height]
-        site.add(quads(np.stack([a[:-1], a[1:], b[1:], b[:-1]], 1), palette(name)))
+        site.add(quads(grid_cells([a, b]), palette(name)))
     site.marking([[-3.2, 3.2, -160.0, -radius * 0.8]], palette("asphalt"), 0.03)
     site.marking(
         [[s * 3.2 - 0.8 + s * 0.8, s * 3.2 + 0.8 + s * 0.8, -160.0, -radius] for s in (-1, 1)],

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from depthwire.training.mesh import Mesh, revolved, sphere
-from depthwire.training.scenes.instances import Rows, boxes, quads, rods
+from depthwire.training.scenes.instances import Rows, boxes, grid_cells, quads, rods
 
 
 def square_legs(x: float, y: float, height: float, thickness: float, material: int) -> Mesh:
@@ -41,8 +41,7 @@ def hanging_cloth(width: float, height: float, fold: float, waves: float, materi
     x = np.linspace(-width / 2, width / 2, columns)
     y = fold * np.sin(np.linspace(0, 2 * np.pi * waves, columns))
     top, bottom = np.stack([x, y * 0.6, np.full(columns, height)], 1), np.stack([x, y, np.zeros(columns)], 1)
-    corners = np.stack([bottom[:-1], bottom[1:], top[1:], top[:-1]], axis=1)
-    return quads(corners, material)
+    return quads(grid_cells([bottom, top]), material)
 
 
 def vessel(profile: Rows, material: int, sections: int = 14) -> Mesh:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, revolved, sphere, tube
 from depthwire.training.scene import Material, Pattern
-from depthwire.training.scenes.instances import boxes, copies, leaves, quads, rods
+from depthwire.training.scenes.instances import boxes, copies, grid_cells, leaves, quads, rods
 from depthwire.training.scenes.palette import Palette
 from depthwire.training.scenes.vegetation import rock
 
@@ -104,11 +104,8 @@ def _petal(rng: np.random.Generator, length: float, wide: float, rise: float, cu
     left = np.stack([-half, along * length, level + abs(curl) * half], 1)
     middle = np.stack([np.zeros(5), along * length, level], 1)
     right = left * [-1, 1, 1]
-    corners = [
-        np.stack([first[:-1], second[:-1], second[1:], first[1:]], 1)
-        for first, second in ((left, middle), (middle, right))
-    ]
-    return quads(np.concatenate(corners), material)
+    halves = [grid_cells(np.stack(edges, 1)) for edges in ((left, middle), (middle, right))]
+    return quads(np.concatenate(halves), material)
 
 
 def _around(part: Mesh, count: int, start: float) -> Mesh:
