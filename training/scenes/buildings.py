@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthwire.training.mesh import Mesh, box, join
-from depthwire.training.scenes.instances import boxes, quads, split_materials, sticks
-from depthwire.training.scenes.outdoor_palette import Palette
+from depthwire.training.scenes.instances import boxes, quads, rods, split_materials
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 
 Grid = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Facade(NamedTuple):
 
 
 def town_house(
-    rng: np.random.Generator, palette: Palette, width: float, depth: float, floors: int, shop: bool | None = None
+    rng: np.random.Generator, palette: OutdoorPalette, width: float, depth: float, floors: int, shop: bool | None = None
 ) -> Mesh:
     """A street-side house: windows with frames and sills, balconies, a shop or a door, a roof."""
     storey = float(rng.uniform(2.7, 3.6))
@@ -58,7 +58,7 @@ def town_house(
     return join(parts)
 
 
-def _windows(rng: np.random.Generator, palette: Palette, front: Facade, trim: int) -> list[Mesh]:
+def _windows(rng: np.random.Generator, palette: OutdoorPalette, front: Facade, trim: int) -> list[Mesh]:
     cells = front.cells()
     if not len(cells):
         return []
@@ -87,7 +87,7 @@ def _windows(rng: np.random.Generator, palette: Palette, front: Facade, trim: in
     return parts
 
 
-def _balconies(rng: np.random.Generator, palette: Palette, front: Facade) -> list[Mesh]:
+def _balconies(rng: np.random.Generator, palette: OutdoorPalette, front: Facade) -> list[Mesh]:
     if rng.random() < 0.55 or front.floors < 3:
         return []
     cells = front.cells().reshape(front.floors - 1, front.bays, 2)[:, rng.random(front.bays) < 0.5].reshape(-1, 2)
@@ -111,7 +111,7 @@ def _balconies(rng: np.random.Generator, palette: Palette, front: Facade) -> lis
             -1, 3
         )
         guard = [
-            sticks(foot, foot + np.array([0, 0, 1.0]), 0.012, rail, sections=3),
+            rods(foot, foot + np.array([0, 0, 1.0]), 0.012, rail, sections=3),
             boxes(place + np.array([0, -out / 2, 1.1]), (wide, 0.05, 0.05), rail),
         ]
     sides = [boxes(place + np.array([s * wide / 2, 0, 1.05]), (0.04, out, 0.05), rail) for s in (-1, 1)]
@@ -119,7 +119,7 @@ def _balconies(rng: np.random.Generator, palette: Palette, front: Facade) -> lis
     return [slab, *guard, *sides, boxes(pots, (0.4, 0.3, 0.7), palette("leaves"))]
 
 
-def _shop(rng: np.random.Generator, palette: Palette, front: Facade, trim: int) -> list[Mesh]:
+def _shop(rng: np.random.Generator, palette: OutdoorPalette, front: Facade, trim: int) -> list[Mesh]:
     count = max(1, round(front.width / rng.uniform(3, 5)))
     x = (np.arange(count) + 0.5) / count * front.width - front.width / 2
     wide, tall = front.width / count * 0.82, front.ground - 0.95
@@ -165,7 +165,7 @@ def _shop(rng: np.random.Generator, palette: Palette, front: Facade, trim: int) 
     return parts
 
 
-def _entrance(rng: np.random.Generator, palette: Palette, front: Facade, trim: int) -> list[Mesh]:
+def _entrance(rng: np.random.Generator, palette: OutdoorPalette, front: Facade, trim: int) -> list[Mesh]:
     x = (np.arange(front.bays) + 0.5) / front.bays * front.width - front.width / 2
     door_bay = rng.integers(front.bays)
     bay = front.width / front.bays
@@ -185,7 +185,7 @@ def _entrance(rng: np.random.Generator, palette: Palette, front: Facade, trim: i
     return parts
 
 
-def _dressing(rng: np.random.Generator, palette: Palette, front: Facade, trim: int, wall: int) -> list[Mesh]:
+def _dressing(rng: np.random.Generator, palette: OutdoorPalette, front: Facade, trim: int, wall: int) -> list[Mesh]:
     parts = [
         boxes(
             [[0, -0.02, -1.0]],
@@ -200,11 +200,11 @@ def _dressing(rng: np.random.Generator, palette: Palette, front: Facade, trim: i
         parts.append(boxes(np.column_stack([levels * 0, levels * 0 - 0.03, levels]), (front.width, 0.12, 0.14), trim))
     if rng.random() < 0.6:
         x = front.width / 2 - 0.15
-        parts.append(sticks([[x, -0.08, -0.5]], [[x, -0.08, front.height]], 0.05, palette("dark metal")))
+        parts.append(rods([x, -0.08, -0.5], [x, -0.08, front.height], 0.05, palette("dark metal")))
     return parts
 
 
-def _side_windows(rng: np.random.Generator, palette: Palette, front: Facade, depth: float) -> list[Mesh]:
+def _side_windows(rng: np.random.Generator, palette: OutdoorPalette, front: Facade, depth: float) -> list[Mesh]:
     if front.floors < 2:
         return []
     y = np.arange(1.5, depth - 1, 3.0)
@@ -222,7 +222,7 @@ def _side_windows(rng: np.random.Generator, palette: Palette, front: Facade, dep
 
 
 def _roof(
-    rng: np.random.Generator, palette: Palette, width: float, depth: float, high: float, trim: int, wall: int
+    rng: np.random.Generator, palette: OutdoorPalette, width: float, depth: float, high: float, trim: int, wall: int
 ) -> Mesh:
     if rng.random() < 0.4:
         rim = boxes([[0, 0.1, high], [0, depth - 0.1, high]], (width, 0.2, 0.6), trim)
@@ -231,7 +231,7 @@ def _roof(
             [rng.uniform(-0.4, 0.4, count) * width, rng.uniform(0.2, 0.8, count) * depth, np.full(count, high)]
         )
         plant = boxes(spots, rng.uniform(0.8, 2.4, (count, 3)), palette.any_of("metal", "concrete"))
-        mast = sticks(spots[:1], spots[:1] + np.array([0, 0, 4.0]), 0.04, palette("dark metal"))
+        mast = rods(spots[:1], spots[:1] + np.array([0, 0, 4.0]), 0.04, palette("dark metal"))
         return join([rim, plant, mast])
     tiles = palette.another(str(rng.choice(["roof tiles", "roof tiles", "metal roof"])))
     return gable(rng, palette, width, depth, high, tiles, wall, along=rng.random() < 0.75)
@@ -239,7 +239,7 @@ def _roof(
 
 def gable(
     rng: np.random.Generator,
-    palette: Palette,
+    palette: OutdoorPalette,
     width: float,
     depth: float,
     high: float,
@@ -285,7 +285,7 @@ def gable(
     return (roof if along else roof.turned(yaw=pi / 2)).moved(y=depth / 2)
 
 
-def office(rng: np.random.Generator, palette: Palette, width: float, depth: float, floors: int) -> Mesh:
+def office(rng: np.random.Generator, palette: OutdoorPalette, width: float, depth: float, floors: int) -> Mesh:
     """A curtain-wall building: panes of glass between mullions, or bands of windows and parapets."""
     storey = float(rng.uniform(3.2, 3.9))
     high = floors * storey + 1
@@ -322,7 +322,7 @@ def office(rng: np.random.Generator, palette: Palette, width: float, depth: floa
 
 
 def cottage(
-    rng: np.random.Generator, palette: Palette, width: float = 9.0, depth: float = 8.0, floors: int = 1
+    rng: np.random.Generator, palette: OutdoorPalette, width: float = 9.0, depth: float = 8.0, floors: int = 1
 ) -> Mesh:
     """A detached house: door with porch, windows, pitched roof, maybe a garage beside it."""
     storey = float(rng.uniform(2.5, 3.0))
@@ -342,7 +342,7 @@ def cottage(
 
 
 def shed(
-    rng: np.random.Generator, palette: Palette, width: float = 20.0, depth: float = 14.0, high: float = 6.0
+    rng: np.random.Generator, palette: OutdoorPalette, width: float = 20.0, depth: float = 14.0, high: float = 6.0
 ) -> Mesh:
     """A hall of sheet metal or planks: big gates, ribs, a low roof."""
     wall = palette.another(str(rng.choice(["container", "metal roof", "cladding", "brick", "concrete"])))
@@ -367,7 +367,7 @@ def shed(
     return join(parts)
 
 
-def block(rng: np.random.Generator, palette: Palette, width: float, depth: float, high: float) -> Mesh:
+def block(rng: np.random.Generator, palette: OutdoorPalette, width: float, depth: float, high: float) -> Mesh:
     """A distant building: a box with rows of windows as flat faces."""
     wall = palette(str(rng.choice(["concrete", "plaster", "brick", "facade glass"])))
     rows, columns = max(2, int(high / 3.2)), max(3, int(width / 3))

@@ -8,15 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from depthwire.training.mesh import Mesh, join
+from depthwire.training.scenes.indoor_palette import IndoorPalette
+from depthwire.training.scenes.instances import boxes
 from depthwire.training.scenes.objects import Maker
-from depthwire.training.scenes.palette import Palette
-from depthwire.training.scenes.shapes import boxes
 
 
 class Clutter:
     """Small things of one scene."""
 
-    def __init__(self, palette: Palette) -> None:
+    def __init__(self, palette: IndoorPalette) -> None:
         self.palette = palette
         self._made: dict[Maker, list[Mesh]] = {}
 
@@ -63,7 +63,7 @@ class Clutter:
         x = left + np.cumsum(thick) - thick / 2
         places = np.stack([x, deep / 2 - depth / 2 - 0.01, np.zeros(count)], 1)
         colours = np.array([self.palette.one_of("book", 10) for _ in range(6)])
-        return boxes(np.stack([thick * 0.96, depth, tall], 1), places, rng.choice(colours, count))
+        return boxes(places, np.stack([thick * 0.96, depth, tall], 1), rng.choice(colours, count))
 
     def heap(self, radius: float, count: int, makers: tuple[Maker, ...]) -> Mesh:
         """Things thrown on one another: higher in the middle, tilted any way."""

@@ -22,9 +22,9 @@ from depthwire.training.scenes.fittings import (
     wall_things,
 )
 from depthwire.training.scenes.furniture import chair, sofa, stool
+from depthwire.training.scenes.instances import boxes
 from depthwire.training.scenes.objects import EVERYTHING
 from depthwire.training.scenes.rooms import stage_of
-from depthwire.training.scenes.shapes import boxes
 from depthwire.training.scenes.shell import Shell, closed_door, outside
 from depthwire.training.scenes.stage import Stage, aimed
 from depthwire.training.scenes.storage import cupboard, load, shelf
@@ -46,7 +46,7 @@ def corridor(rng: np.random.Generator) -> Scene:
         stage.against(closed_door(palette, float(rng.uniform(0.8, min(1.1, stage.width - 0.3)))), 0, gap=-0.05)
     if rng.random() < 0.35:
         dado = [[0.012, stage.depth, float(rng.uniform(0.8, 1.3))]] * 2
-        stage.add(boxes(dado, [[-stage.width / 2, 0, 0], [stage.width / 2, 0, 0]], palette.wall()))
+        stage.add(boxes([[-stage.width / 2, 0, 0], [stage.width / 2, 0, 0]], dado, palette.wall()))
     for _ in range(int(rng.integers(2, 10))):
         draw = rng.random()
         if draw < 0.25:
@@ -208,9 +208,9 @@ def loggia(rng: np.random.Generator) -> Scene:
     pace, thick = float(rng.uniform(1.8, 4.0)), float(rng.uniform(0.2, 0.55))
     y = np.arange(-stage.depth / 2 + 0.3, stage.depth / 2, pace)
     places = np.stack([np.full(len(y), stage.width / 2), y, np.zeros(len(y))], 1)
-    stage.add(boxes(np.tile([thick, thick, stage.height], (len(y), 1)), places, palette.one_of("wall", 3)))
+    stage.add(boxes(places, (thick, thick, stage.height), palette.one_of("wall", 3)))
     stage.add(
-        boxes([[thick * 0.9, stage.depth, 0.5]], [[stage.width / 2, 0, stage.height - 0.5]], palette.one_of("wall", 3))
+        boxes([[stage.width / 2, 0, stage.height - 0.5]], [[thick * 0.9, stage.depth, 0.5]], palette.one_of("wall", 3))
     )
     if rng.random() < 0.5:
         stage.add(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join
 from depthwire.training.scenes.clutter import Clutter
 from depthwire.training.scenes.furniture import monitor
+from depthwire.training.scenes.instances import boxes, rods
 from depthwire.training.scenes.objects import DESK_THINGS, KITCHEN_THINGS, WORKSHOP_THINGS
-from depthwire.training.scenes.shapes import boxes, rods
 from depthwire.training.scenes.stage import Stage
 from depthwire.training.scenes.storage import cupboard, machine
 
@@ -23,11 +21,8 @@ def beams(stage: Stage) -> None:
     for y in np.arange(-stage.depth / 2 + 1, stage.depth / 2, float(rng.uniform(2.5, 5))).tolist():
         if stage.height > 4.5:
             x = np.linspace(-half, half, max(int(stage.width / 0.9), 4))
-            web = [
-                [[a, y, high if k % 2 else stage.height], [b, y, stage.height if k % 2 else high]]
-                for k, (a, b) in enumerate(pairwise(x))
-            ]
-            stage.add(rods([[[-half, y, high], [half, y, high]], *web], 0.04, steel, 4))
+            web = np.stack([x, np.full(len(x), y), np.where(np.arange(len(x)) % 2, high, stage.height)], 1)
+            stage.add(rods([[-half, y, high], *web[:-1]], [[half, y, high], *web[1:]], 0.04, steel, sections=4))
         else:
             stage.add(box(stage.width, 0.15, 0.25).moved(0, y, stage.height - 0.25).of(steel))
 
@@ -37,19 +32,20 @@ def lift_truck(clutter: Clutter) -> Mesh:
     palette = clutter.palette
     coat, black = palette.machine_paint(), palette.dark_plastic()
     body = boxes(
-        [[1.0, 1.5, 0.7], [0.9, 0.5, 0.35], [0.12, 1.1, 0.05], [0.12, 1.1, 0.05], [0.5, 0.5, 0.1]],
         [[0, 0.2, 0.25], [0, 0.7, 0.9], [0.25, -1.3, 0.12], [-0.25, -1.3, 0.12], [0, 0.1, 0.95]],
+        [[1.0, 1.5, 0.7], [0.9, 0.5, 0.35], [0.12, 1.1, 0.05], [0.12, 1.1, 0.05], [0.5, 0.5, 0.1]],
         [coat, coat, black, black, black],
     )
-    posts = [[[s * 0.45, y, 0.9], [s * 0.42, y * 0.7, 2.1]] for s in (-1, 1) for y in (-0.5, 0.8)]
-    mast = [[[s * 0.3, -0.72, 0.1], [s * 0.3, -0.72, 2.1]] for s in (-1, 1)]
+    corners = [(s, y) for s in (-1, 1) for y in (-0.5, 0.8)]
+    feet, tops = [[s * 0.45, y, 0.9] for s, y in corners], [[s * 0.42, y * 0.7, 2.1] for s, y in corners]
+    mast = [[-0.3, -0.72, 0.1], [0.3, -0.72, 0.1]], [[-0.3, -0.72, 2.1], [0.3, -0.72, 2.1]]
     wheel = cylinder(0.28, 0.2).turned(roll=np.pi / 2).of(black)
     wheels = [wheel.moved(x, y, 0.28) for x in (-0.6, 0.4) for y in (-0.4, 0.7)]
     return join(
         [
             body,
-            rods(posts, 0.03, black),
-            rods(mast, 0.05, black),
+            rods(feet, tops, 0.03, black, sections=6),
+            rods(*mast, 0.05, black, sections=6),
             box(0.95, 1.1, 0.04).moved(0, 0.1, 2.1).of(black),
             *wheels,
         ]
@@ -80,12 +76,11 @@ def lab_bench(clutter: Clutter, wide: float) -> Mesh:
     things = (*KITCHEN_THINGS[:3], *DESK_THINGS)
     parts.append(clutter.spread(wide, deep, int(rng.integers(8, 22)), things).moved(z=tall + 0.03))
     if rng.random() < 0.6:
-        posts = [[[x, 0, tall], [x, 0, tall + 0.9]] for x in np.linspace(-wide / 2 + 0.05, wide / 2 - 0.05, 3).tolist()]
-        boards = boxes(
-            [[wide, 0.25, 0.02]] * 2, [[0, 0, tall + 0.45], [0, 0, tall + 0.85]], palette.one_of("lacquer", 3)
-        )
+        posts = np.linspace(-wide / 2 + 0.05, wide / 2 - 0.05, 3)
+        feet, tops = ([[x, 0, z] for x in posts] for z in (tall, tall + 0.9))
+        boards = boxes([[0, 0, tall + 0.45], [0, 0, tall + 0.85]], (wide, 0.25, 0.02), palette.one_of("lacquer", 3))
         bottles = [clutter.spread(wide, 0.22, 9, things[:3]).moved(z=z) for z in (tall + 0.47, tall + 0.87)]
-        parts += [rods(posts, 0.02, palette.one_of("metal", 2)), boards, *bottles]
+        parts += [rods(feet, tops, 0.02, palette.one_of("metal", 2), sections=6), boards, *bottles]
     else:
         parts.append(
             machine(clutter, float(rng.uniform(0.3, 0.55))).moved(float(rng.uniform(-0.3, 0.3)) * wide, 0, tall + 0.03)
@@ -109,8 +104,8 @@ def goods_shelf(clutter: Clutter, wide: float) -> Mesh:
     step, coat = tall / levels, palette.one_of("lacquer", 2)
     parts = [
         boxes(
-            [[wide, deep, 0.025]] * levels + [[wide, 0.03, tall]],
             [[0, 0, k * step + 0.08] for k in range(levels)] + [[0, deep / 2, 0]],
+            [[wide, deep, 0.025]] * levels + [[wide, 0.03, tall]],
             coat,
         )
     ]
@@ -129,12 +124,6 @@ def goods_shelf(clutter: Clutter, wide: float) -> Mesh:
             kept = (rng.random(grid_x.size) < 0.92) & (grid_y.ravel() < deep / 2)
             places = np.stack([grid_x.ravel(), grid_y.ravel(), np.full(grid_x.size, k * step + 0.106)], 1)[kept]
             if len(places) and rng.random() < 0.92:
-                parts.append(
-                    boxes(
-                        np.tile([pack[0], pack[1] * 0.93, pack[2]], (len(places), 1)),
-                        places,
-                        palette.one_of("print", 12),
-                    )
-                )
+                parts.append(boxes(places, (pack[0], pack[1] * 0.93, pack[2]), palette.one_of("print", 12)))
             x += across * (pack[0] + 0.008) + 0.01
     return join(parts)

@@ -8,23 +8,23 @@ from __future__ import annotations
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, join
-from depthwire.training.scenes.instances import boxes, quads, sticks
-from depthwire.training.scenes.outdoor_palette import Palette
+from depthwire.training.scenes.instances import boxes, grid_cells, quads, rods
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 
 
-def barrier(rng: np.random.Generator, palette: Palette) -> Mesh:
+def barrier(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A crowd barrier, a concrete barrier or a striped board on legs; about 2 m along x."""
     kind = rng.integers(3)
     if kind == 0:
         metal = palette("metal")
         x = np.linspace(-1, 1, 14)
-        upright = sticks(
+        upright = rods(
             np.column_stack([x, x * 0, x * 0 + 0.15]), np.column_stack([x, x * 0, x * 0 + 1.1]), 0.01, metal, sections=4
         )
         return join(
             [
                 upright,
-                sticks([[-1, 0, 1.1], [-1, 0, 0.15]], [[1, 0, 1.1], [1, 0, 0.15]], 0.02, metal),
+                rods([[-1, 0, 1.1], [-1, 0, 0.15]], [[1, 0, 1.1], [1, 0, 0.15]], 0.02, metal),
                 boxes([[-0.8, 0, 0], [0.8, 0, 0]], (0.05, 0.6, 0.05), metal),
             ]
         )
@@ -33,7 +33,7 @@ def barrier(rng: np.random.Generator, palette: Palette) -> Mesh:
             [[-0.3, 0], [-0.3, 0.15], [-0.1, 0.4], [-0.08, 0.85], [0.08, 0.85], [0.1, 0.4], [0.3, 0.15], [0.3, 0]]
         )
         ends = np.stack([np.column_stack([np.full(8, x), profile]) for x in (-1, 1)])
-        sides = quads(np.stack([ends[0, :-1], ends[1, :-1], ends[1, 1:], ends[0, 1:]], 1), palette("concrete"))
+        sides = quads(grid_cells(ends.swapaxes(0, 1)), palette("concrete"))
         return join(
             [sides, quads(ends[:, [0, 2, 5, 7]], palette("concrete")), quads(ends[:, 2:6], palette("concrete"))]
         )
@@ -47,7 +47,7 @@ def barrier(rng: np.random.Generator, palette: Palette) -> Mesh:
     )
 
 
-def fence(rng: np.random.Generator, palette: Palette, length: float, kind: str | None = None) -> Mesh:
+def fence(rng: np.random.Generator, palette: OutdoorPalette, length: float, kind: str | None = None) -> Mesh:
     """A fence or wall along x, centred: slats, pickets, wire, mesh, railing, rails, wall."""
     kind = ("slats", "pickets", "wire", "mesh", "railing", "rails", "wall")[rng.integers(7)] if kind is None else kind
     high = {"slats": 1.8, "pickets": 1.0, "wire": 1.2, "mesh": 2.0, "railing": 1.1, "rails": 1.2, "wall": 1.3}[
@@ -78,9 +78,7 @@ def fence(rng: np.random.Generator, palette: Palette, length: float, kind: str |
     elif kind == "wire":
         levels = np.linspace(0.25, 0.97, 4) * high
         parts.append(
-            sticks(
-                [[-length / 2, 0, z] for z in levels], [[length / 2, 0, z] for z in levels], 0.006, stuff, sections=3
-            )
+            rods([[-length / 2, 0, z] for z in levels], [[length / 2, 0, z] for z in levels], 0.006, stuff, sections=3)
         )
     else:
         step = max(0.12, length / 120)
@@ -95,9 +93,9 @@ def fence(rng: np.random.Generator, palette: Palette, length: float, kind: str |
             under = np.abs(cut_low[:, 0]) > length / 2
             cut_low[under, 2] = np.abs(low[under, 0]) - length / 2
             cut_low[under, 0] = -sign * length / 2
-            parts.append(sticks(cut_low, cut_top, 0.004, stuff, sections=3))
+            parts.append(rods(cut_low, cut_top, 0.004, stuff, sections=3))
         parts.append(
-            sticks(
+            rods(
                 [[-length / 2, 0, high], [-length / 2, 0, 0.05]],
                 [[length / 2, 0, high], [length / 2, 0, 0.05]],
                 0.02,
@@ -107,7 +105,7 @@ def fence(rng: np.random.Generator, palette: Palette, length: float, kind: str |
     return join(parts)
 
 
-def gate(rng: np.random.Generator, palette: Palette, width: float = 3.0) -> Mesh:
+def gate(rng: np.random.Generator, palette: OutdoorPalette, width: float = 3.0) -> Mesh:
     """Two pillars and a leaf between them that stands open or shut."""
     pillars = boxes(
         [[x * (width / 2 + 0.2), 0, 0] for x in (-1, 1)],
@@ -118,14 +116,14 @@ def gate(rng: np.random.Generator, palette: Palette, width: float = 3.0) -> Mesh
     return join([pillars, leaf.turned(yaw=float(rng.choice([0, 0.6, 1.4]))).moved(x=-width / 2)])
 
 
-def power_line(rng: np.random.Generator, palette: Palette, spans: int = 5, span: float = 38.0) -> Mesh:
+def power_line(rng: np.random.Generator, palette: OutdoorPalette, spans: int = 5, span: float = 38.0) -> Mesh:
     """Poles along y with sagging wires, centred."""
     wood, wire = palette.any_of("wood", "concrete"), palette("tyre")
     high = float(rng.uniform(6.5, 9.5))
     y = (np.arange(spans + 1) - spans / 2) * span
     foot = np.column_stack([y * 0, y, y * 0 - 0.5])
     parts = [
-        sticks(foot, foot + np.array([0, 0, high + 0.5]), 0.15, wood, 0.1, sections=7),
+        rods(foot, foot + np.array([0, 0, high + 0.5]), 0.15, wood, 0.1, sections=7),
         boxes(foot + np.array([0, 0, high]), (1.8, 0.1, 0.12), wood),
     ]
     share = np.linspace(0, 1, 9)
@@ -134,5 +132,5 @@ def power_line(rng: np.random.Generator, palette: Palette, spans: int = 5, span:
         along = (y[:-1, None] + span * share).ravel()
         drop = np.tile(-4 * sag * share * (1 - share), spans)
         points = np.column_stack([along * 0 + x, along, high + 0.15 + drop]).reshape(spans, 9, 3)
-        parts.append(sticks(points[:, :-1], points[:, 1:], 0.012, wire, sections=3))
+        parts.append(rods(points[:, :-1], points[:, 1:], 0.012, wire, sections=3))
     return join(parts)

@@ -10,15 +10,15 @@ from itertools import pairwise
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, floor, join, sphere, tube
-from depthwire.training.scenes.instances import leaves
+from depthwire.training.scenes.indoor_palette import IndoorPalette
+from depthwire.training.scenes.instances import boxes, leaves, rods
 from depthwire.training.scenes.objects import TABLE_THINGS
-from depthwire.training.scenes.palette import Palette
 from depthwire.training.scenes.people import Pose, person, wardrobe
-from depthwire.training.scenes.shapes import boxes, hanging_cloth, rods, vessel
+from depthwire.training.scenes.shapes import hanging_cloth, vessel
 from depthwire.training.scenes.stage import Stage
 
 
-def picture(palette: Palette, wide: float | None = None, tall: float | None = None) -> Mesh:
+def picture(palette: IndoorPalette, wide: float | None = None, tall: float | None = None) -> Mesh:
     """A framed picture, a poster, a board or a mirror-like sheet."""
     x, z = wide or palette.between(0.2, 1.3), tall or palette.between(0.25, 1.1)
     sheet = box(x, 0.012, z).of(palette.poster())
@@ -27,23 +27,25 @@ def picture(palette: Palette, wide: float | None = None, tall: float | None = No
     rim = palette.between(0.015, 0.05)
     sizes = [[x + 2 * rim, 0.03, rim]] * 2 + [[rim, 0.03, z]] * 2
     places = [[0, 0, -rim], [0, 0, z], [-x / 2 - rim / 2, 0, 0], [x / 2 + rim / 2, 0, 0]]
-    return join([sheet, boxes(sizes, places, palette.one_of("furniture"))]).moved(z=rim)
+    return join([sheet, boxes(places, sizes, palette.one_of("furniture"))]).moved(z=rim)
 
 
-def radiator(palette: Palette) -> Mesh:
+def radiator(palette: IndoorPalette) -> Mesh:
     """Ribs with a pipe."""
     wide, tall = palette.between(0.5, 1.6), palette.between(0.35, 0.75)
     coat = palette.one_of("lacquer", 3)
     ribs = np.arange(0.03, wide, 0.07) - wide / 2
     places = np.stack([ribs, np.zeros(len(ribs)), np.full(len(ribs), 0.12)], 1)
     pipe = rods(
-        [[[-wide / 2, 0, 0.15], [-wide / 2 - 0.08, 0, 0.15]], [[-wide / 2 - 0.08, 0, 0.15], [-wide / 2 - 0.08, 0, 0]]],
+        [[-wide / 2, 0, 0.15], [-wide / 2 - 0.08, 0, 0.15]],
+        [[-wide / 2 - 0.08, 0, 0.15], [-wide / 2 - 0.08, 0, 0]],
         0.012,
         coat,
+        sections=6,
     )
     return join(
         [
-            boxes(np.tile([0.05, 0.09, tall], (len(ribs), 1)), places, coat),
+            boxes(places, (0.05, 0.09, tall), coat),
             box(wide, 0.03, tall * 0.92).moved(0, 0, 0.14).of(coat),
             pipe,
         ]
@@ -63,7 +65,7 @@ def wall_shelf(stage: Stage) -> Mesh:
     return join([board, load.moved(z=0.026)])
 
 
-def plant(palette: Palette, tall: float | None = None) -> Mesh:
+def plant(palette: IndoorPalette, tall: float | None = None) -> Mesh:
     """A pot plant: long blades, or a stem with a crown of leaves."""
     rng = palette.rng
     height = tall or palette.between(0.3, 1.9)
@@ -92,12 +94,8 @@ def plant(palette: Palette, tall: float | None = None) -> Mesh:
             parts.append(blade.turned(yaw=turn).of(green))
         return join(parts)
     stems = rng.normal(0, 0.13 * height, (6, 3)) * [1, 1, 0.6] + [0, 0, height * 0.7]
-    twigs = rods(
-        [[[0, 0, high * 0.8], [0, 0, height * 0.5]], *([[0, 0, height * 0.5], tip] for tip in stems)],
-        0.01,
-        palette.one_of("wood", 3),
-        5,
-    )
+    fork = [0, 0, height * 0.5]
+    twigs = rods([[0, 0, high * 0.8], *[fork] * len(stems)], [fork, *stems], 0.01, palette.one_of("wood", 3))
     spots = np.repeat(stems, 24, axis=0) + rng.normal(0, 0.1 * height, (144, 3))
     spots[:, 2] = np.maximum(spots[:, 2], high)
     return join([pot, twigs, leaves(rng, spots, 0.035 + palette.between(0.03, 0.07) * height, green, droop=0.4)])
@@ -116,10 +114,10 @@ def floor_lamp(stage: Stage, lit: bool = True) -> Mesh:
     ])  # fmt: skip
 
 
-def pendant(palette: Palette, drop: float, radius: float, lit: bool = True) -> Mesh:
+def pendant(palette: IndoorPalette, drop: float, radius: float, lit: bool = True) -> Mesh:
     """A lamp that hangs from the ceiling on a cord."""
     shade = palette.glow() if lit and palette.chance(0.6) else palette.one_of("lacquer")
-    cord = rods([[[0, 0, 0], [0, 0, -drop]]], 0.005, palette.one_of("dark_plastic", 2), 4)
+    cord = rods([0, 0, 0], [0, 0, -drop], 0.005, palette.one_of("dark_plastic", 2), sections=4)
     draw = palette.rng.random()
     if draw < 0.35:
         return join([cord, sphere(radius, 2).moved(z=-drop).of(shade)])
@@ -153,7 +151,11 @@ def ceiling_lights(stage: Stage, lit: float = 0.85) -> None:
             [box(1.25, 0.09, 0.04).of(palette.one_of("metal", 2)), box(1.2, 0.05, 0.035).moved(z=-0.035).of(glow)]
         ).moved(z=-drop)
         cords = rods(
-            [[[s * 0.5, 0, 0], [s * 0.5, 0, -drop + 0.04]] for s in (-1, 1)], 0.004, palette.one_of("metal", 2), 4
+            [[s * 0.5, 0, 0] for s in (-1, 1)],
+            [[s * 0.5, 0, -drop + 0.04] for s in (-1, 1)],
+            0.004,
+            palette.one_of("metal", 2),
+            sections=4,
         )
         made = join([tube_, cords]).turned(yaw=turn)
     else:
@@ -168,7 +170,7 @@ def ceiling_lights(stage: Stage, lit: float = 0.85) -> None:
             stage.lamp((at_x, at_y, stage.height - drop - radius - 0.12), strength, warmth)
 
 
-def rug(palette: Palette, x: float, y: float) -> Mesh:
+def rug(palette: IndoorPalette, x: float, y: float) -> Mesh:
     """A rug, rectangular or round."""
     cloth = palette.poster() if palette.chance(0.4) else palette.one_of("fabric", 6)
     if palette.chance(0.2):
@@ -177,7 +179,7 @@ def rug(palette: Palette, x: float, y: float) -> Mesh:
     return join([border, box(x * 0.9, y * 0.9, 0.012).of(cloth)])
 
 
-def bin_(palette: Palette) -> Mesh:
+def bin_(palette: IndoorPalette) -> Mesh:
     """A waste bin, a bucket or a laundry basket."""
     radius, tall = palette.between(0.11, 0.24), palette.between(0.25, 0.65)
     profile = [[0, 0.01], [radius * 0.8, 0], [radius, tall], [radius * 0.95, tall], [radius * 0.8, 0.05], [0, 0.05]]
@@ -186,19 +188,19 @@ def bin_(palette: Palette) -> Mesh:
     )
 
 
-def ladder(palette: Palette, tall: float | None = None) -> Mesh:
+def ladder(palette: IndoorPalette, tall: float | None = None) -> Mesh:
     """A ladder that leans back against +y."""
     height = tall or palette.between(1.8, 3.2)
     out, half = height * 0.28, 0.2
     metal = palette.one_of("metal", 3)
-    sides = [[[s * half, -out, 0], [s * half, 0, height]] for s in (-1, 1)]
+    sides = rods([[-half, -out, 0], [half, -out, 0]], [[-half, 0, height], [half, 0, height]], 0.022, metal, sections=6)
     share = np.arange(0.28, height, 0.28) / height
-    rungs = [[[-half, -out * (1 - t), height * t], [half, -out * (1 - t), height * t]] for t in share.tolist()]
-    return join([rods(sides, 0.022, metal), rods(rungs, 0.014, metal)])
+    left, right = (np.stack([np.full(len(share), x), -out * (1 - share), height * share], 1) for x in (-half, half))
+    return join([sides, rods(left, right, 0.014, metal, sections=6)])
 
 
 def stairs(
-    palette: Palette, wide: float, steps: int, rise: float = 0.175, going: float = 0.27, solid: bool = True
+    palette: IndoorPalette, wide: float, steps: int, rise: float = 0.175, going: float = 0.27, solid: bool = True
 ) -> Mesh:
     """A flight that starts at y = 0 and climbs towards +y."""
     tread = palette.one_of("furniture" if palette.chance(0.5) else "concrete", 2)
@@ -207,37 +209,39 @@ def stairs(
     if not solid:
         places = np.stack([np.zeros(steps), (k + 0.5) * going, heights - 0.05], 1)
         stringers = rods(
-            [[[s * (wide / 2 - 0.03), 0, 0.0], [s * (wide / 2 - 0.03), steps * going, steps * rise]] for s in (-1, 1)],
+            [[s * (wide / 2 - 0.03), 0, 0.0] for s in (-1, 1)],
+            [[s * (wide / 2 - 0.03), steps * going, steps * rise] for s in (-1, 1)],
             0.05,
             palette.one_of("metal", 2),
+            sections=6,
         )
-        return join([boxes(np.tile([wide, going + 0.03, 0.05], (steps, 1)), places, tread), stringers])
+        return join([boxes(places, (wide, going + 0.03, 0.05), tread), stringers])
     places = np.stack([np.zeros(steps), (k + 0.5) * going, np.maximum(heights - 0.6, 0)], 1)
     sizes = np.stack([np.full(steps, wide), np.full(steps, going), np.minimum(heights, 0.6)], 1)
     nosing = boxes(
-        np.tile([wide, 0.04, 0.03], (steps, 1)),
-        np.stack([np.zeros(steps), k * going, heights - 0.028], 1),
-        palette.one_of("lacquer", 3),
+        np.stack([np.zeros(steps), k * going, heights - 0.028], 1), (wide, 0.04, 0.03), palette.one_of("lacquer", 3)
     )
-    return join([boxes(sizes, places, tread), nosing])
+    return join([boxes(places, sizes, tread), nosing])
 
 
 def railing(
-    palette: Palette, points: list[tuple[float, float, float]], height: float = 0.95, every: float = 0.14
+    palette: IndoorPalette, points: list[tuple[float, float, float]], height: float = 0.95, every: float = 0.14
 ) -> Mesh:
     """A handrail with balusters along a polyline of foot points."""
     path = np.array(points, np.float32)
     metal = palette.one_of("metal" if palette.chance(0.5) else "furniture", 2)
     up = np.array([0, 0, height], np.float32)
-    bars = []
+    feet = []
     for start, end in pairwise(path):
         count = max(int(np.linalg.norm(end - start) / every), 1)
-        feet = start + (end - start) * (np.arange(count) / count)[:, None]
-        bars += [[foot, foot + up] for foot in feet]
+        feet.append(start + (end - start) * (np.arange(count) / count)[:, None])
+    foot = np.concatenate(feet)
     rail = (
-        tube(path + up, 0.025, 8).of(metal) if len(path) > 2 else rods([[path[0] + up, path[1] + up]], 0.025, metal, 8)
+        tube(path + up, 0.025, 8).of(metal)
+        if len(path) > 2
+        else rods(path[0] + up, path[1] + up, 0.025, metal, sections=8)
     )
-    return join([rods(bars, 0.01, metal, 4), rail])
+    return join([rods(foot, foot + up, 0.01, metal, sections=4), rail])
 
 
 def pipes(stage: Stage, count: int) -> None:
@@ -248,12 +252,12 @@ def pipes(stage: Stage, count: int) -> None:
         z = stage.height - radius - float(rng.uniform(0.05, 0.5))
         metal = palette.one_of("metal" if rng.random() < 0.6 else "machine_paint", 4)
         x, y = stage.point(0.3)
-        along = (
-            [[x, -stage.depth / 2, z], [x, stage.depth / 2, z]]
+        start, end = (
+            ([x, -stage.depth / 2, z], [x, stage.depth / 2, z])
             if rng.random() < 0.5
-            else [[-stage.width / 2, y, z], [stage.width / 2, y, z]]
+            else ([-stage.width / 2, y, z], [stage.width / 2, y, z])
         )
-        stage.add(rods([along], radius, metal, 10))
+        stage.add(rods(start, end, radius, metal, sections=10))
     for _ in range(count // 2):
         (x, y), (to_x, to_y) = stage.point(0.3), stage.point(0.3)
         share = np.linspace(0, 1, 10)

@@ -9,8 +9,9 @@ import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join
 from depthwire.training.scenes.clutter import Clutter
+from depthwire.training.scenes.instances import boxes, rods
 from depthwire.training.scenes.objects import DESK_THINGS, TABLE_THINGS, Maker, keyboard
-from depthwire.training.scenes.shapes import boxes, cushion, rods, splayed_legs, square_legs, vessel
+from depthwire.training.scenes.shapes import cushion, splayed_legs, square_legs, vessel
 
 
 def table(
@@ -40,9 +41,7 @@ def table(
             legs = splayed_legs(
                 wide * 0.8, deep * 0.75, tall - thick, palette.between(0.012, 0.03), frame, palette.between(0, 0.06)
             )
-        apron = boxes(
-            [[wide * 0.88, 0.02, 0.08]] * 2, [[0, deep * 0.42, tall - 0.1], [0, -deep * 0.42, tall - 0.1]], frame
-        )
+        apron = boxes([[0, deep * 0.42, tall - 0.1], [0, -deep * 0.42, tall - 0.1]], (wide * 0.88, 0.02, 0.08), frame)
         parts = [slab, legs, apron]
     if things:
         parts.append(clutter.spread(wide * 0.95, deep * 0.92, things, makers).moved(z=tall))
@@ -67,18 +66,27 @@ def chair(clutter: Clutter) -> Mesh:
             )
         )
     x, y, lean = wide / 2 - 0.02, deep / 2 - 0.02, palette.between(0.02, 0.12)
-    parts.append(rods([[[s * x, y, seat - 0.03], [s * x, y + lean, high]] for s in (-1, 1)], 0.016, frame))
+    parts.append(
+        rods(
+            [[s * x, y, seat - 0.03] for s in (-1, 1)],
+            [[s * x, y + lean, high] for s in (-1, 1)],
+            0.016,
+            frame,
+            sections=6,
+        )
+    )
     style = palette.rng.random()
     if style < 0.4:
         levels = np.linspace(seat + 0.1, high - 0.03, int(palette.rng.integers(2, 5)))
-        bars = [
-            [[-x, y + lean * (z - seat) / (high - seat), z], [x, y + lean * (z - seat) / (high - seat), z]]
-            for z in levels
-        ]
-        parts.append(rods(bars, 0.014, frame))
+        left, right = ([[end, y + lean * (z - seat) / (high - seat), z] for z in levels] for end in (-x, x))
+        parts.append(rods(left, right, 0.014, frame, sections=6))
     elif style < 0.6:
-        slats = [[[s * x, y, seat], [s * x, y + lean, high - 0.03]] for s in np.linspace(-0.8, 0.8, 5)]
-        parts += [rods(slats, 0.009, frame, 5), box(wide, 0.03, 0.06).moved(0, y + lean, high - 0.06).of(frame)]
+        across = np.linspace(-0.8, 0.8, 5) * x
+        feet, tops = [[a, y, seat] for a in across], [[a, y + lean, high - 0.03] for a in across]
+        parts += [
+            rods(feet, tops, 0.009, frame),
+            box(wide, 0.03, 0.06).moved(0, y + lean, high - 0.06).of(frame),
+        ]
     else:
         panel = box(wide, 0.03, (high - seat) * palette.between(0.4, 0.9)).of(top)
         parts.append(panel.turned(pitch=-lean).moved(0, y + lean * 0.7, seat + (high - seat) * 0.12))
@@ -102,8 +110,8 @@ def office_chair(clutter: Clutter) -> Mesh:
     black = palette.one_of("dark_plastic", 2)
     angle = np.arange(5) * 2 * np.pi / 5
     ends = np.stack([0.3 * np.cos(angle), 0.3 * np.sin(angle), np.full(5, 0.06)], 1)
-    star = rods([[[0, 0, 0.11], end] for end in ends], 0.02, black)
-    castors = boxes([[0.05, 0.05, 0.06]] * 5, ends * [1, 1, 0], black, angle)
+    star = rods([0, 0, 0.11], ends, 0.02, black, sections=6)
+    castors = boxes(ends * [1, 1, 0], (0.05, 0.05, 0.06), black, angle)
     back = cushion(0.46, 0.1, palette.between(0.4, 0.75), cloth, 0.4).turned(pitch=-0.12).moved(0, 0.25, seat + 0.1)
     parts = [
         star,
@@ -116,8 +124,8 @@ def office_chair(clutter: Clutter) -> Mesh:
     if palette.chance(0.6):
         parts.append(
             boxes(
-                [[0.06, 0.25, 0.03]] * 2 + [[0.03, 0.04, 0.22]] * 2,
                 [[-0.27, 0, seat + 0.2], [0.27, 0, seat + 0.2], [-0.27, 0.02, seat - 0.02], [0.27, 0.02, seat - 0.02]],
+                [[0.06, 0.25, 0.03]] * 2 + [[0.03, 0.04, 0.22]] * 2,
                 black,
             )
         )
@@ -202,7 +210,7 @@ def monitor(clutter: Clutter, wide: float | None = None) -> Mesh:
     black = palette.one_of("dark_plastic", 2)
     sizes = [[x, 0.035, y], [x * 0.96, 0.006, y * 0.93], [0.05, 0.03, lift + 0.1], [0.24, 0.18, 0.015]]
     places = [[0, 0, lift], [0, -0.019, lift + y * 0.035], [0, 0.03, 0.01], [0, 0.02, 0]]
-    return boxes(sizes, places, [black, palette.screen(), black, black])
+    return boxes(places, sizes, [black, palette.screen(), black, black])
 
 
 def desk(clutter: Clutter, things: int = 7) -> Mesh:
@@ -246,8 +254,6 @@ def drawers(clutter: Clutter, wide: float, deep: float, tall: float, rows: int, 
     across, high = wide / columns, tall / rows
     x, z = np.meshgrid((np.arange(columns) - (columns - 1) / 2) * across, np.arange(rows) * high)
     places = np.stack([x.ravel(), np.full(x.size, -deep / 2 - 0.004), z.ravel() + 0.008], 1)
-    fronts = boxes(np.tile([across - 0.014, 0.022, high - 0.016], (x.size, 1)), places, front)
-    handles = boxes(
-        np.tile([min(0.12, across * 0.4), 0.02, 0.014], (x.size, 1)), places + np.array([0, -0.02, high * 0.6]), metal
-    )
+    fronts = boxes(places, (across - 0.014, 0.022, high - 0.016), front)
+    handles = boxes(places + np.array([0, -0.02, high * 0.6]), (min(0.12, across * 0.4), 0.02, 0.014), metal)
     return join([box(wide, deep, tall).of(body), fronts, handles])

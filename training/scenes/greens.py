@@ -9,7 +9,7 @@ import numpy as np
 from depthwire.training.scene import Scene
 from depthwire.training.scenes import Layout, buildings, fences, vegetation, vehicles, yard_things
 from depthwire.training.scenes import street_furniture as furniture
-from depthwire.training.scenes.instances import copies, sticks
+from depthwire.training.scenes.instances import copies, rods
 from depthwire.training.scenes.site import Relief, Site
 from depthwire.training.scenes.street_parts import (
     facing,
@@ -53,7 +53,7 @@ def forest_path(rng: Generator) -> Scene:
     )
     radius = rng.uniform(0.08, 0.28, 80)
     site.add(
-        sticks(
+        rods(
             trunks,
             trunks + np.column_stack([rng.normal(0, 0.8, (80, 2)), rng.uniform(9, 16, 80)]),
             radius,
@@ -75,7 +75,7 @@ def forest_path(rng: Generator) -> Scene:
         [rng.choice([-1, 1], 6) * (half + rng.uniform(0.8, 6, 6)), rng.uniform(-10, 25, 6), np.full(6, 0.15)]
     )
     site.add(
-        sticks(
+        rods(
             logs,
             logs + np.column_stack([rng.normal(0, 2, (6, 2)), rng.uniform(0, 0.5, 6)]),
             rng.uniform(0.08, 0.25, 6),

@@ -10,10 +10,11 @@ from depthwire.training.mesh import Mesh, box, cylinder, join, sphere
 from depthwire.training.scene import Pattern, Scene, Viewpoint
 from depthwire.training.scenes import Layout
 from depthwire.training.scenes.held_out_rooms import coat
+from depthwire.training.scenes.indoor_palette import IndoorPalette
+from depthwire.training.scenes.instances import boxes, rods
 from depthwire.training.scenes.objects import TABLE_THINGS
-from depthwire.training.scenes.palette import Palette
 from depthwire.training.scenes.people import Wardrobe, person, wardrobe
-from depthwire.training.scenes.shapes import boxes, cushion, hanging_cloth, rods
+from depthwire.training.scenes.shapes import cushion, hanging_cloth
 from depthwire.training.scenes.shell import Shell
 from depthwire.training.scenes.stage import Stage, aimed, room_views
 
@@ -46,15 +47,10 @@ def ward(rng: np.random.Generator) -> Scene:
                 stand = join(
                     [
                         rods(
-                            [
-                                [[0, 0, 0.05], [0, 0, 1.9]],
-                                [[-0.12, 0, 1.88], [0.12, 0, 1.88]],
-                                [[-0.2, 0, 0.05], [0.2, 0, 0.05]],
-                                [[0, -0.2, 0.05], [0, 0.2, 0.05]],
-                            ],
+                            [[0, 0, 0.05], [-0.12, 0, 1.88], [-0.2, 0, 0.05], [0, -0.2, 0.05]],
+                            [[0, 0, 1.9], [0.12, 0, 1.88], [0.2, 0, 0.05], [0, 0.2, 0.05]],
                             0.012,
                             metal,
-                            5,
                         ),
                         cushion(0.1, 0.04, 0.2, palette.linen(), 0.5).moved(0.1, 0, 1.65),
                     ]
@@ -78,9 +74,13 @@ def ward(rng: np.random.Generator) -> Scene:
                 stage.add(curtain.turned(yaw=np.pi / 2).moved(x, spot * (1 if side == 1 else -1) + 1.0, 0.35))
     trolley = join(
         [
-            boxes([[0.7, 0.45, 0.03]] * 3, [[0, 0, z] for z in (0.2, 0.55, 0.9)], metal),
+            boxes([[0, 0, z] for z in (0.2, 0.55, 0.9)], (0.7, 0.45, 0.03), metal),
             rods(
-                [[[i * 0.33, j * 0.2, 0.03], [i * 0.33, j * 0.2, 1.0]] for i in (-1, 1) for j in (-1, 1)], 0.014, metal
+                [[i * 0.33, j * 0.2, 0.03] for i in (-1, 1) for j in (-1, 1)],
+                [[i * 0.33, j * 0.2, 1.0] for i in (-1, 1) for j in (-1, 1)],
+                0.014,
+                metal,
+                sections=6,
             ),
             clutter.spread(0.65, 0.4, 7, TABLE_THINGS[1:3]).moved(z=0.93),
             clutter.spread(0.65, 0.4, 3, TABLE_THINGS[6:7]).moved(z=0.23),
@@ -97,7 +97,7 @@ def ward(rng: np.random.Generator) -> Scene:
     return stage.finish("ward", brightness=float(rng.uniform(0.25, 0.6)))
 
 
-def _ward_bed(palette: Palette, metal: int) -> Mesh:
+def _ward_bed(palette: IndoorPalette, metal: int) -> Mesh:
     """A bed whose back part is raised, with boards, side rails and wheels; its head at +y."""
     lift = palette.between(0.1, 0.8)
     board = coat(palette, Pattern.PLAIN, 0.1, 0.3, 0.75, 1)
@@ -113,17 +113,28 @@ def _ward_bed(palette: Palette, metal: int) -> Mesh:
     ]
     parts.append(cushion(0.95, 1.25, 0.14, palette.fabric(), 0.3).moved(0, -0.4, 0.6))
     pillow = cushion(0.6, 0.4, 0.14, linen, 0.5).moved(0, 0.55, 0.16).turned(pitch=lift).moved(0, 0.2, 0.53)
-    rails = [
-        [[s * 0.48, a, 0.55 + z], [s * 0.48, b, 0.55 + z]]
-        for s in (-1, 1)
-        for a, b in ((-0.6, 0.3),)
-        for z in (0.12, 0.24, 0.36)
-    ]
-    posts = [[[s * 0.48, y, 0.5], [s * 0.48, y, 0.92]] for s in (-1, 1) for y in (-0.6, 0.3)]
-    legs = [[[s * 0.35, y, 0.06], [s * 0.2, y * 0.7, 0.45]] for s in (-1, 1) for y in (-0.85, 0.85)]
+    near, far = ([[s * 0.48, y, 0.55 + z] for s in (-1, 1) for z in (0.12, 0.24, 0.36)] for y in (-0.6, 0.3))
+    feet, tops = ([[s * 0.48, y, z] for s in (-1, 1) for y in (-0.6, 0.3)] for z in (0.5, 0.92))
+    guard = rods([*near, *feet], [*far, *tops], 0.012, metal)
+    corners = [(s, y) for s in (-1, 1) for y in (-0.85, 0.85)]
+    legs = rods(
+        [[s * 0.35, y, 0.06] for s, y in corners],
+        [[s * 0.2, y * 0.7, 0.45] for s, y in corners],
+        0.025,
+        metal,
+        sections=6,
+    )
     wheel = cylinder(0.06, 0.03, sections=10).turned(roll=np.pi / 2).of(palette.dark_plastic())
-    wheels = [wheel.moved(s * 0.35, y, 0.06) for s in (-1, 1) for y in (-0.85, 0.85)]
-    return join([*parts, pillow, rods([*rails, *posts], 0.012, metal, 5), rods(legs, 0.025, metal), *wheels])
+    wheels = [wheel.moved(s * 0.35, y, 0.06) for s, y in corners]
+    return join(
+        [
+            *parts,
+            pillow,
+            guard,
+            legs,
+            *wheels,
+        ]
+    )
 
 
 def library(rng: np.random.Generator) -> Scene:
@@ -154,22 +165,23 @@ def library(rng: np.random.Generator) -> Scene:
         stage.place(_reading_table(stage, oak, clothes), float(rng.uniform(-0.5, 0.5)), y)
     steps = join(
         [
-            boxes([[0.5, 0.18, 0.03]] * 5, [[0, -0.5 + 0.13 * k, 0.25 * (k + 1)] for k in range(5)], oak),
+            boxes([[0, -0.5 + 0.13 * k, 0.25 * (k + 1)] for k in range(5)], (0.5, 0.18, 0.03), oak),
             rods(
-                [[[s * 0.25, -0.62, 0], [s * 0.25, 0.12, 1.5]] for s in (-1, 1)]
-                + [[[s * 0.25, 0.3, 0], [s * 0.25, 0.1, 1.45]] for s in (-1, 1)],
+                [[x, y, 0] for y in (-0.62, 0.3) for x in (-0.25, 0.25)],
+                [[x, y, z] for y, z in ((0.12, 1.5), (0.1, 1.45)) for x in (-0.25, 0.25)],
                 0.02,
                 oak,
+                sections=6,
             ),
         ]
     )
     stage.somewhere(steps)
     cart = join(
         [
-            boxes([[0.9, 0.4, 0.03]] * 2, [[0, 0, 0.3], [0, 0, 0.75]], oak),
+            boxes([[0, 0, 0.3], [0, 0, 0.75]], (0.9, 0.4, 0.03), oak),
             clutter.row(0.85, 0.3, 0.4).moved(z=0.33),
             clutter.row(0.85, 0.3, 0.4).moved(z=0.78),
-            boxes([[0.03, 0.42, 1.05]] * 2, [[-0.45, 0, 0.05], [0.45, 0, 0.05]], oak),
+            boxes([[-0.45, 0, 0.05], [0.45, 0, 0.05]], (0.03, 0.42, 1.05), oak),
         ]
     )
     stage.somewhere(cart)
@@ -178,7 +190,7 @@ def library(rng: np.random.Generator) -> Scene:
         for y in (-0.3, 0.0, 0.3):
             drop = stage.height - max(2.4, stage.height * 0.7)
             stage.hang(
-                join([rods([[[0, 0, 0], [0, 0, -drop]]], 0.008, oak, 4), globe.moved(z=-drop)]),
+                join([rods([0, 0, 0], [0, 0, -drop], 0.008, oak, sections=4), globe.moved(z=-drop)]),
                 x * stage.width,
                 y * stage.depth,
             )
@@ -198,7 +210,7 @@ def _bookcase(stage: Stage, oak: int, wide: float, tall: float) -> Mesh:
         [wide / 2, 0, 0],
         [0, 0, 0],
     ]
-    parts = [boxes(sizes, places, oak)]
+    parts = [boxes(places, sizes, oak)]
     for k in range(levels):
         row = stage.clutter.row(wide - 0.08, step - 0.06, 0.28)
         other = stage.clutter.row(wide - 0.08, step - 0.06, 0.28)
@@ -213,8 +225,8 @@ def _reading_table(stage: Stage, oak: int, clothes: Wardrobe) -> Mesh:
     brass = coat(palette, Pattern.PLAIN, 0.12, 0.6, 0.6, 1, shine=0.8)
     parts = [
         boxes(
-            [[long, 1.1, 0.05], [0.1, 0.9, 0.72], [0.1, 0.9, 0.72], [long * 0.8, 0.06, 0.1]],
             [[0, 0, 0.72], [-long * 0.42, 0, 0], [long * 0.42, 0, 0], [0, 0, 0.3]],
+            [[long, 1.1, 0.05], [0.1, 0.9, 0.72], [0.1, 0.9, 0.72], [long * 0.8, 0.06, 0.1]],
             oak,
         )
     ]
@@ -232,11 +244,17 @@ def _reading_table(stage: Stage, oak: int, clothes: Wardrobe) -> Mesh:
     seat = join(
         [
             boxes(
-                [[0.42, 0.42, 0.05], [0.42, 0.04, 0.5]],
                 [[0, 0, 0.42], [0, 0.2, 0.45]],
+                [[0.42, 0.42, 0.05], [0.42, 0.04, 0.5]],
                 [palette.one_of("leather", 2), oak],
             ),
-            rods([[[i * 0.18, j * 0.18, 0.42], [i * 0.2, j * 0.2, 0]] for i in (-1, 1) for j in (-1, 1)], 0.018, oak),
+            rods(
+                [[i * 0.18, j * 0.18, 0.42] for i in (-1, 1) for j in (-1, 1)],
+                [[i * 0.2, j * 0.2, 0] for i in (-1, 1) for j in (-1, 1)],
+                0.018,
+                oak,
+                sections=6,
+            ),
         ]
     )
     for side in (0.0, np.pi):

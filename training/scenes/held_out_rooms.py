@@ -13,17 +13,18 @@ import numpy as np
 from depthwire.training.mesh import Mesh, box, cylinder, floor, join, sphere, tube
 from depthwire.training.scene import Material, Pattern, Scene, Viewpoint
 from depthwire.training.scenes import Layout
-from depthwire.training.scenes.instances import quads
+from depthwire.training.scenes.indoor_palette import IndoorPalette
+from depthwire.training.scenes.instances import boxes, quads, rods
 from depthwire.training.scenes.objects import EVERYTHING, KITCHEN_THINGS, TABLE_THINGS
-from depthwire.training.scenes.palette import Palette, darker, hsv
+from depthwire.training.scenes.palette import darker, hsv
 from depthwire.training.scenes.people import Wardrobe, person, wardrobe
-from depthwire.training.scenes.shapes import boxes, cushion, hanging_cloth, rods, vessel
+from depthwire.training.scenes.shapes import cushion, hanging_cloth, vessel
 from depthwire.training.scenes.shell import Opening, Shell, outside, pierced, window_frame
 from depthwire.training.scenes.stage import Stage, room_views
 
 
 def coat(
-    palette: Palette,
+    palette: IndoorPalette,
     pattern: Pattern,
     hue: float,
     saturation: float,
@@ -71,17 +72,18 @@ def attic(rng: np.random.Generator) -> Scene:
         _roof_side(stage, side, knee, ridge, slope)
     beam = coat(palette, Pattern.WOOD, 0.08, 0.5, 0.4, 0.6)
     for y in np.arange(-depth / 2 + 0.4, depth / 2, float(rng.uniform(0.9, 1.5))).tolist():
-        stage.add(rods([[[s * width / 2, y, knee], [0, y, ridge]] for s in (-1, 1)], 0.06, beam, 4))
+        stage.add(rods([[s * width / 2, y, knee] for s in (-1, 1)], [0, y, ridge], 0.06, beam, sections=4))
         if rng.random() < 0.5:
             high = knee + (ridge - knee) * 0.7
             stage.add(box(width * 0.3, 0.1, 0.14).moved(0, y, high).of(beam))
     for _ in range(int(rng.integers(1, 3))):
         stage.add(
             rods(
-                [[[0, float(rng.uniform(-0.4, 0.4)) * depth, 0], [0, float(rng.uniform(-0.4, 0.4)) * depth, ridge]]],
+                [0, float(rng.uniform(-0.4, 0.4)) * depth, 0],
+                [0, float(rng.uniform(-0.4, 0.4)) * depth, ridge],
                 0.07,
                 beam,
-                4,
+                sections=4,
             )
         ) if rng.random() < 0.3 else None
     _attic_things(stage, knee)
@@ -141,7 +143,7 @@ def _attic_things(stage: Stage, knee: float) -> None:
         [
             box(0.9, 0.5, 0.38).of(leather),
             cylinder(0.25, 0.9, sections=14).turned(roll=np.pi / 2).scaled(1, 1, 0.6).moved(-0.45, 0, 0.38).of(leather),
-            boxes([[0.04, 0.52, 0.4]] * 2, [[-0.3, 0, 0], [0.3, 0, 0]], wood),
+            boxes([[-0.3, 0, 0], [0.3, 0, 0]], (0.04, 0.52, 0.4), wood),
         ]
     )
     mattress = join(
@@ -152,15 +154,11 @@ def _attic_things(stage: Stage, knee: float) -> None:
         ]
     )
     rail = rods(
-        [
-            [[-0.7, 0, 0], [-0.7, 0, 1.6]],
-            [[0.7, 0, 0], [0.7, 0, 1.6]],
-            [[-0.7, 0, 1.58], [0.7, 0, 1.58]],
-            [[-0.7, -0.25, 0.02], [-0.7, 0.25, 0.02]],
-            [[0.7, -0.25, 0.02], [0.7, 0.25, 0.02]],
-        ],
+        [[-0.7, 0, 0], [0.7, 0, 0], [-0.7, 0, 1.58], [-0.7, -0.25, 0.02], [0.7, -0.25, 0.02]],
+        [[-0.7, 0, 1.6], [0.7, 0, 1.6], [0.7, 0, 1.58], [-0.7, 0.25, 0.02], [0.7, 0.25, 0.02]],
         0.016,
         palette.metal(),
+        sections=6,
     )
     coats = [
         hanging_cloth(0.4, float(rng.uniform(0.6, 1.1)), 0.04, 2, palette.one_of("fabric", 5)).turned(yaw=1.2)
@@ -243,7 +241,9 @@ def cafe(rng: np.random.Generator) -> Scene:
         x, y = stage.point(0.6)
         drop = float(rng.uniform(0.4, min(1.3, stage.height - 2.0)))
         stage.hang(
-            join([rods([[[0, 0, 0], [0, 0, -drop]]], 0.006, metal, 4), sphere(0.11, 1).moved(z=-drop).of(shade)]), x, y
+            join([rods([0, 0, 0], [0, 0, -drop], 0.006, metal, sections=4), sphere(0.11, 1).moved(z=-drop).of(shade)]),
+            x,
+            y,
         )
         if k < 6:
             stage.lamp((x, y, stage.height - drop - 0.25), float(rng.uniform(0.25, 0.8)), 0.8)
@@ -256,17 +256,19 @@ def cafe(rng: np.random.Generator) -> Scene:
     return stage.finish("cafe")
 
 
-def _bistro_chair(palette: Palette, metal: int) -> Mesh:
+def _bistro_chair(palette: IndoorPalette, metal: int) -> Mesh:
     angle = np.linspace(0, np.pi, 9)
     back = np.stack([0.19 * np.cos(angle), np.full(9, 0.19), 0.45 + 0.43 * np.sin(angle) ** 0.6], 1)
     inner = np.stack([0.11 * np.cos(angle), np.full(9, 0.19), 0.45 + 0.3 * np.sin(angle) ** 0.6], 1)
-    legs = [[[i * 0.14, j * 0.14, 0.45], [i * 0.19, j * 0.2, 0]] for i in (-1, 1) for j in (-1, 1)]
+    tops, feet = (
+        [[i * x, j * y, z] for i in (-1, 1) for j in (-1, 1)] for x, y, z in ((0.14, 0.14, 0.45), (0.19, 0.2, 0))
+    )
     return join(
         [
             cylinder(0.21, 0.03, sections=18).moved(z=0.44).of(palette.furniture()),
             tube(back, 0.013, 6).of(metal),
             tube(inner, 0.009, 5).of(metal),
-            rods(legs, 0.013, metal),
+            rods(tops, feet, 0.013, metal, sections=6),
         ]
     )
 
@@ -296,7 +298,7 @@ def _bar(stage: Stage, length: float) -> Mesh:
         coat(palette, Pattern.WOOD, 0.06, 0.6, 0.4, 0.8, shine=0.6),
     )
     steel = palette.metal()
-    parts = [boxes([[length, 0.5, 1.05], [length + 0.15, 0.65, 0.06]], [[0, -0.95, 0], [0, -0.98, 1.05]], [wood, top])]
+    parts = [boxes([[0, -0.95, 0], [0, -0.98, 1.05]], [[length, 0.5, 1.05], [length + 0.15, 0.65, 0.06]], [wood, top])]
     parts.append(clutter.spread(length, 0.5, int(length * 4), KITCHEN_THINGS).moved(0, -0.95, 1.11))
     stool = join(
         [

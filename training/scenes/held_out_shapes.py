@@ -1,4 +1,4 @@
-"""Palette, houses and animals that only the held-out outdoor layouts use."""
+"""OutdoorPalette, houses and animals that only the held-out outdoor layouts use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, sphere
 from depthwire.training.scene import Pattern
-from depthwire.training.scenes.instances import boxes, copies, quads, sticks
-from depthwire.training.scenes.outdoor_palette import RECIPES, Palette, Recipe
+from depthwire.training.scenes.instances import boxes, copies, quads, rods
+from depthwire.training.scenes.outdoor_palette import RECIPES, OutdoorPalette, Recipe
 
 Generator = np.random.Generator
 
@@ -36,7 +36,7 @@ HELD_OUT_RECIPES: dict[str, Recipe] = {
 }  # fmt: skip  # fmt: skip
 
 
-def timbered_house(rng: Generator, palette: Palette, width: float, floors: int) -> Mesh:
+def timbered_house(rng: Generator, palette: OutdoorPalette, width: float, floors: int) -> Mesh:
     """A half-timbered house: floors that jut out one over the other, a steep gable to the front."""
     storey, deep, jut = float(rng.uniform(2.5, 3)), 8.0, 0.25
     wall, beam = palette.another("limewash"), palette("timber")
@@ -52,7 +52,7 @@ def timbered_house(rng: Generator, palette: Palette, width: float, floors: int) 
         )
         braces = foot[:-1][rng.random(len(x) - 1) < 0.3]
         parts.append(
-            sticks(
+            rods(
                 braces + np.array([0.05, 0, 0.1]),
                 braces + np.array([x[1] - x[0], 0, storey * 0.9]),
                 0.07,
@@ -87,7 +87,7 @@ def timbered_house(rng: Generator, palette: Palette, width: float, floors: int) 
     return join(parts)
 
 
-def warehouse(rng: Generator, palette: Palette, width: float) -> Mesh:
+def warehouse(rng: Generator, palette: OutdoorPalette, width: float) -> Mesh:
     """A brick warehouse with arched openings and a stepped gable."""
     high, deep = float(rng.uniform(6, 12)), 14.0
     wall = palette.another("brick")
@@ -120,7 +120,7 @@ def warehouse(rng: Generator, palette: Palette, width: float) -> Mesh:
     return join(parts)
 
 
-def barns(rng: Generator, palette: Palette, width: float, high: float) -> Mesh:
+def barns(rng: Generator, palette: OutdoorPalette, width: float, high: float) -> Mesh:
     """A barn of planks with an open side, posts within, a thatched roof."""
     deep, timber = float(rng.uniform(7, 10)), palette("timber")
     parts = [
@@ -177,7 +177,7 @@ def barns(rng: Generator, palette: Palette, width: float, high: float) -> Mesh:
     return join(parts)
 
 
-def bungalow(rng: Generator, palette: Palette) -> Mesh:
+def bungalow(rng: Generator, palette: OutdoorPalette) -> Mesh:
     """A low house of two volumes with a wide garage door and a hipped roof."""
     wide, high = float(rng.uniform(10, 13)), float(rng.uniform(2.5, 2.9))
     wall, trim = palette.another("limewash"), palette("trim")
@@ -212,12 +212,12 @@ def bungalow(rng: Generator, palette: Palette) -> Mesh:
         )
         slopes = [[low[i], low[(i + 1) % 4], top[(i + 1) % 4], top[i]] for i in range(4)]
         parts.append(quads(slopes, palette("thatch")).moved(x, y))
-    porch = sticks([[0.2, -1.6, 0], [2.2, -1.6, 0]], [[0.2, -1.6, high], [2.2, -1.6, high]], 0.08, trim)
+    porch = rods([[0.2, -1.6, 0], [2.2, -1.6, 0]], [[0.2, -1.6, high], [2.2, -1.6, high]], 0.08, trim)
     return join([*parts, porch, box(2.6, 2.0, 0.12).moved(1.2, -0.9, high - 0.1).of(trim)])
 
 
-def animal(rng: Generator, palette: Palette) -> Mesh:
-    """A cow, a horse or a sheep of ellipsoids and sticks, facing +y."""
+def animal(rng: Generator, palette: OutdoorPalette) -> Mesh:
+    """A cow, a horse or a sheep of ellipsoids and rods, facing +y."""
     coat = palette.any_of("snow", "timber", "hay", "tyre")
     high, long = float(rng.uniform(0.6, 1.3)), float(rng.uniform(1.0, 1.9))
     body = sphere(0.5, 1).scaled(long * 0.38, long, long * 0.5).moved(z=high).of(coat)
@@ -226,9 +226,9 @@ def animal(rng: Generator, palette: Palette) -> Mesh:
     legs = np.array([[x * long * 0.11, y * long * 0.35, 0] for x in (-1, 1) for y in (-1, 1)])
     parts = [
         body,
-        sticks([neck], [head], 0.16 * long, coat, 0.1 * long, sections=7),
+        rods(neck, head, 0.16 * long, coat, 0.1 * long, sections=7),
         sphere(0.16 * long, 1).scaled(0.7, 1.3, 0.8).moved(*head).of(coat),
     ]
-    parts.append(sticks(legs, legs + np.array([0, 0, high]), 0.05, coat, 0.09, sections=6))
-    parts.append(sticks([[0, -long * 0.45, high + 0.2]], [[0, -long * 0.52, high * 0.4]], 0.03, coat, sections=4))
+    parts.append(rods(legs, legs + np.array([0, 0, high]), 0.05, coat, 0.09, sections=6))
+    parts.append(rods([0, -long * 0.45, high + 0.2], [0, -long * 0.52, high * 0.4], 0.03, coat, sections=4))
     return join(parts)

@@ -1,16 +1,21 @@
-"""Many of a shape in one array operation: copies, boxes, sticks, leaves.
+"""Many of a shape in one array operation: copies, boxes, quads, rods, leaves.
 
-The outdoor layouts use it for windows, fences, branches, crowds and grass, where one join a part would take too long.
+The layouts use it, indoors for furniture and goods, outdoors for windows, fences, branches, crowds and grass, where one
+join a part would take too long.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from depthwire.training.mesh import Mesh, box, join, unit_rings
+
+Rows = ArrayLike | Sequence[object]
+"""Nested lists of numbers, whole or not, or an array."""
 
 
 def copies(shape: Mesh, positions: ArrayLike, yaw: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Mesh:
@@ -35,10 +40,12 @@ def copies(shape: Mesh, positions: ArrayLike, yaw: ArrayLike = 0.0, scale: Array
     )
 
 
-def boxes(positions: ArrayLike, sizes: ArrayLike, material: int, yaw: ArrayLike = 0.0) -> Mesh:
-    """Boxes that stand on positions (K, 3), with sizes (K, 3) or one (3,)."""
+def boxes(positions: Rows, sizes: Rows, material: ArrayLike, yaw: ArrayLike = 0.0) -> Mesh:
+    """Boxes that stand on positions (K, 3); sizes are (K, 3), (3,) or a cube's side, material and yaw one or (K,)."""
     places = np.asarray(positions, np.float32).reshape(-1, 3)
-    return copies(box(1, 1, 1).of(material), places, yaw, np.broadcast_to(np.asarray(sizes, np.float32), places.shape))
+    made = copies(box(1, 1, 1), places, yaw, np.broadcast_to(np.asarray(sizes, np.float32), places.shape))
+    each = np.broadcast_to(np.asarray(material, np.int32), (len(places),))
+    return replace(made, material=np.repeat(each, len(made.faces) // max(len(places), 1)))
 
 
 def quads(corners: ArrayLike, material: int) -> Mesh:
@@ -49,16 +56,22 @@ def quads(corners: ArrayLike, material: int) -> Mesh:
     return Mesh(vertices.reshape(-1, 3), faces, np.full(len(faces), material, np.int32), np.zeros(len(faces), bool))
 
 
-def sticks(
-    starts: ArrayLike,
-    ends: ArrayLike,
+def grid_cells(points: ArrayLike) -> NDArray[np.floating]:
+    """Corners (K, 4, 3), as `quads` takes them, of the cells of a grid of points (rows, columns, 3)."""
+    grid = np.asarray(points)
+    return np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], 2).reshape(-1, 4, 3)
+
+
+def rods(
+    starts: Rows,
+    ends: Rows,
     radius: ArrayLike,
     material: int,
     end_radius: ArrayLike | None = None,
     sections: int = 5,
 ) -> Mesh:
-    """Round bars from starts (K, 3) to ends (K, 3), open at both; radii in metres, one or (K,)."""
-    begin, end = (np.asarray(points, np.float32).reshape(-1, 3) for points in (starts, ends))
+    """Round bars from starts to ends, either (K, 3) or one (3,), open at both; radii in metres, one or (K,)."""
+    begin, end = np.broadcast_arrays(*(np.asarray(points, np.float32).reshape(-1, 3) for points in (starts, ends)))
     count = len(begin)
     if not count:
         return join([])

@@ -10,7 +10,7 @@ from depthwire.training.mesh import box
 from depthwire.training.scene import Scene
 from depthwire.training.scenes import Layout, buildings, fences, vegetation, vehicles, yard_things
 from depthwire.training.scenes import street_furniture as furniture
-from depthwire.training.scenes.instances import sticks
+from depthwire.training.scenes.instances import rods
 from depthwire.training.scenes.site import Relief, Site
 from depthwire.training.scenes.street_parts import (
     facing,
@@ -203,7 +203,7 @@ def snow_field(rng: Generator) -> Scene:
     )
     posts = np.arange(-40, 80, 14.0)
     stakes = np.column_stack([posts * 0 + half + 1.2, posts, posts * 0])
-    site.add(sticks(stakes, stakes + np.array([0, 0, 1.8]), 0.025, palette("plastic")))
+    site.add(rods(stakes, stakes + np.array([0, 0, 1.8]), 0.025, palette("plastic")))
     traffic(site, half + 0.4, half, int(rng.integers(0, 3)))
     site.crowd(np.column_stack([rng.uniform(-half, half, 3), rng.uniform(-12, 30, 3)]), kinds=3)
     if rng.random() < 0.5:

@@ -21,7 +21,7 @@ from depthwire.training.scenes.held_out_shapes import (
     timbered_house,
     warehouse,
 )
-from depthwire.training.scenes.instances import boxes, copies, quads, sticks
+from depthwire.training.scenes.instances import boxes, copies, grid_cells, quads, rods
 from depthwire.training.scenes.site import Relief, Site
 
 Generator = np.random.Generator
@@ -102,7 +102,7 @@ def harbour(rng: Generator) -> Scene:
     piles = np.column_stack(
         [np.repeat(np.linspace(quay + 2, quay + 24, 8), 2), np.tile([pier - 1.3, pier + 1.3], 8), np.full(16, low - 1)]
     )
-    site.add(sticks(piles, piles + np.array([0, 0, 3.6 - low]), 0.16, palette("timber"), sections=7))
+    site.add(rods(piles, piles + np.array([0, 0, 3.6 - low]), 0.16, palette("timber"), sections=7))
     for y in (-26.0, -17.0, -8.0, 1.0, pier + 6, pier + 15, pier + 25):
         if rng.random() < 0.85:
             site.add(
@@ -138,7 +138,7 @@ def harbour(rng: Generator) -> Scene:
     site.scatter(barrels, rng.uniform([-5, -15], [quay - 1, 25], (12, 2)))
     crates = rng.uniform([-6, -16], [quay - 1.2, 28], (24, 2))
     site.add(boxes(np.column_stack([crates, np.zeros(24)]), rng.uniform(0.35, 1.0, (24, 3)), palette("timber")))
-    mast = sticks(
+    mast = rods(
         [[0.0, 0.0, 0.0], [0.0, 0.0, 7.0], [0.0, 0.0, 4.0]],
         [[0.0, 0.0, 7.5], [4.0, 0.0, 9.0], [3.0, 0.0, 8.2]],
         0.14,
@@ -149,7 +149,7 @@ def harbour(rng: Generator) -> Scene:
         join(
             [
                 mast,
-                sticks([[4, 0, 9]], [[4, 0, 3]], 0.02, palette("tyre"), sections=3),
+                rods([4, 0, 9], [4, 0, 3], 0.02, palette("tyre"), sections=3),
                 box(1.6, 1.6, 1.8).of(palette("rust")),
             ]
         ),
@@ -227,7 +227,7 @@ def farm_yard(rng: Generator) -> Scene:
                 cylinder(0.45, 0.25, sections=14).moved(z=-0.12).turned(roll=pi / 2).of(palette("tyre")),
                 [[-1.1, -0.8, 0.45], [1.1, -0.8, 0.45]],
             ),
-            sticks([[0, 2, 0.8]], [[0, 3.6, 0.5]], 0.06, palette("rust")),
+            rods([0, 2, 0.8], [0, 3.6, 0.5], 0.06, palette("rust")),
         ]
     )
     site.add(trailer, float(rng.uniform(-8, 8)), float(rng.uniform(-8, 9)), float(rng.uniform(0, 6)))
@@ -278,7 +278,7 @@ def cul_de_sac(rng: Generator) -> Scene:
     centre[:, 2] = 0.02
     for out, inner, height, name in ((radius + 1.6, radius, 0.09, "concrete"), (radius, 0.0, 0.03, "asphalt")):
         a, b = ring * out + [0, 0, height], ring * inner + [0, 0, height]
-        site.add(quads(np.stack([a[:-1], a[1:], b[1:], b[:-1]], 1), palette(name)))
+        site.add(quads(grid_cells([a, b]), palette(name)))
     site.marking([[-3.2, 3.2, -160.0, -radius * 0.8]], palette("asphalt"), 0.03)
     site.marking(
         [[s * 3.2 - 0.8 + s * 0.8, s * 3.2 + 0.8 + s * 0.8, -160.0, -radius] for s in (-1, 1)],
@@ -329,7 +329,7 @@ def cul_de_sac(rng: Generator) -> Scene:
         )
     hoop = join(
         [
-            sticks([[0, 0, 0], [0, 0, 3]], [[0, 0, 3.2], [0, -0.5, 3.2]], 0.05, palette("metal")),
+            rods([[0, 0, 0], [0, 0, 3]], [[0, 0, 3.2], [0, -0.5, 3.2]], 0.05, palette("metal")),
             box(1.8, 0.05, 1.1).moved(y=-0.5, z=2.9).of(palette("trim")),
             revolved([[0.23, 3.05], [0.23, 3.07]], 12).moved(y=-0.78).of(palette("plastic")),
         ]

@@ -1,7 +1,7 @@
 # ruff: noqa: E501  one line a material, as a table
 """The materials of the outdoor layouts: asphalt, grass, brick, bark, car paint, …, each scene in its own shades.
 
-A layout asks a Palette for a material by name and gets an index; the first request draws a variant for the scene.
+site.py makes one OutdoorPalette for each scene; the outdoor layouts and their parts ask it for materials by name.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthwire.training.scene import Colour, Material, Pattern
+from depthwire.training.scenes.palette import Palette
 
 
 class Recipe(NamedTuple):
@@ -95,35 +96,24 @@ RECIPES: dict[str, Recipe] = {
 }  # fmt: skip
 
 
-class Palette:
-    """A scene's materials, drawn as the layout asks for them."""
+class OutdoorPalette(Palette):
+    """Its kinds are recipes by name, so that a held-out layout can bring others."""
 
-    def __init__(self, rng: np.random.Generator, recipes: Mapping[str, Recipe] = RECIPES) -> None:
-        self.materials: list[Material] = []
-        self._rng, self._recipes = rng, recipes
-        self._indices: dict[str, int] = {}
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        recipes: Mapping[str, Recipe] = RECIPES,
+        materials: list[Material] | None = None,
+    ) -> None:
+        super().__init__(rng, materials)
+        self._recipes = recipes
 
-    def __call__(self, name: str) -> int:
-        """Index of the scene's one material of this name. KeyError for an unknown name."""
-        if name not in self._indices:
-            self._indices[name] = self.another(name)
-        return self._indices[name]
-
-    def another(self, name: str) -> int:
-        """Index of one more variant of the material. KeyError for an unknown name."""
-        self.materials.append(self._drawn(self._recipes[name]))
-        return len(self.materials) - 1
-
-    def some(self, name: str, count: int) -> list[int]:
-        """Indices of several variants."""
-        return [self.another(name) for _ in range(count)]
-
-    def any_of(self, *names: str) -> int:
-        """Index of the scene's material of one of the names, by chance."""
-        return self(names[self._rng.integers(len(names))])
+    def another(self, kind: str) -> int:
+        """One more variant of a kind. KeyError for an unknown name."""
+        return self.add(self._drawn(self._recipes[kind]))
 
     def _drawn(self, recipe: Recipe) -> Material:
-        rng = self._rng
+        rng = self.rng
         pattern = recipe.patterns[rng.integers(len(recipe.patterns))]
         base = np.array(recipe.colours[rng.integers(len(recipe.colours))])
         if rng.random() < 0.4:  # between two of the given colours, so that they are no fixed set

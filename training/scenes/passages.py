@@ -14,7 +14,7 @@ from depthwire.training.mesh import Mesh, box, join
 from depthwire.training.scene import Scene
 from depthwire.training.scenes import Layout, buildings, fences, vegetation, vehicles, yard_things
 from depthwire.training.scenes import street_furniture as furniture
-from depthwire.training.scenes.instances import boxes, quads, sticks
+from depthwire.training.scenes.instances import boxes, grid_cells, quads, rods
 from depthwire.training.scenes.people import person
 from depthwire.training.scenes.site import Relief, Site
 from depthwire.training.scenes.street_parts import (
@@ -67,7 +67,7 @@ def alley(rng: Generator) -> Scene:
         np.column_stack([np.full(count, -half - 0.3), at, z]),
         np.column_stack([np.full(count, half + 0.3), at + rng.normal(0, 2, count), z + rng.normal(0, 0.5, count)]),
     )
-    site.add(sticks(left, right, 0.012, palette("tyre"), sections=3))
+    site.add(rods(left, right, 0.012, palette("tyre"), sections=3))
     washing(site, left[:3], right[:3])
     for make, number in (
         (furniture.bin_, 4),
@@ -254,8 +254,8 @@ def steps_outdoors(rng: Generator) -> Scene:
             site.add(
                 join(
                     [
-                        sticks(posts, posts + up, 0.02, palette("dark metal")),
-                        sticks(line[:1] + up, line[1:] + up, 0.03, palette("dark metal")),
+                        rods(posts, posts + up, 0.02, palette("dark metal")),
+                        rods(line[:1] + up, line[1:] + up, 0.03, palette("dark metal")),
                     ]
                 ).moved(x=-side * 0.35)
             )
@@ -356,9 +356,9 @@ def arches(columns: NDArray[np.float64], bay: float, clear: float, size: float, 
     for x in (-size / 2, size / 2):
         low = np.stack([np.full(9, x), y, z], 1)
         high = np.stack([np.full(9, x), y, np.full(9, clear + 0.05)], 1)
-        faces.append(np.stack([low[:-1], low[1:], high[1:], high[:-1]], 1))
+        faces.append(grid_cells([low, high]))
     a, b = (np.stack([np.full(9, x), y, z], 1) for x in (-size / 2, size / 2))
-    faces.append(np.stack([a[:-1], a[1:], b[1:], b[:-1]], 1))
+    faces.append(grid_cells([a, b]))
     one = np.concatenate(faces)
     shift = np.zeros((len(columns) - 1, 1, 1, 3))
     shift[..., 1] = (columns[:-1] + bay / 2)[:, None, None]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from depthwire.training.mesh import Floats, Mesh, box, cylinder, join, revolved, sheet, sphere, tube
 from depthwire.training.scene import Colour, Material, Pattern
-from depthwire.training.scenes.instances import sticks
+from depthwire.training.scenes.instances import rods
 
 Pose = Literal["stand", "walk", "sit", "bend", "raise", "crouch", "hold"]
 POSES: tuple[Pose, ...] = ("stand", "walk", "sit", "bend", "raise", "crouch", "hold")
@@ -236,8 +236,8 @@ def _luggage(rng: np.random.Generator, pose: Pose, clothes: Wardrobe) -> list[Me
     if chance < 0.24 and pose in UPRIGHT:
         side = float(rng.choice([-0.15, 0.15]))
         bag = box(0.05, 0.17, 0.14).moved(x=side, z=-0.12).of(clothes.leather if rng.random() < 0.5 else cloth)
-        return [bag, sticks([[side, 0, 0.02]], [[side * 0.55, 0, 0.29]], 0.006, clothes.leather, sections=4)]
+        return [bag, rods([side, 0, 0.02], [side * 0.55, 0, 0.29], 0.006, clothes.leather, sections=4)]
     if chance < 0.29 and pose in ("stand", "walk"):
         shade = revolved([[0.001, 0.72], [0.16, 0.69], [0.3, 0.6]], 10).moved(x=0.1, y=0.1).of(cloth)
-        return [shade, sticks([[0.1, 0.1, 0.15]], [[0.1, 0.1, 0.72]], 0.006, clothes.leather, sections=4)]
+        return [shade, rods([0.1, 0.1, 0.15], [0.1, 0.1, 0.72], 0.006, clothes.leather, sections=4)]
     return []

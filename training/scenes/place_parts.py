@@ -12,7 +12,7 @@ import numpy as np
 from depthwire.training.mesh import Mesh, cylinder, join, revolved
 from depthwire.training.scenes import buildings, fences, vehicles, yard_things
 from depthwire.training.scenes import street_furniture as furniture
-from depthwire.training.scenes.instances import boxes, quads, sticks
+from depthwire.training.scenes.instances import boxes, quads, rods
 from depthwire.training.scenes.people import Wardrobe, person
 from depthwire.training.scenes.site import Site, Spot
 
@@ -98,7 +98,7 @@ def monument(rng: Generator, site: Site) -> Mesh:
     x = np.arange(-4, 5, 2.0)
     foot = np.column_stack([x, x * 0, x * 0])
     cloth = [[[a, 0, 6.8], [a + 1.2, 0.2, 6.6], [a + 1.1, 0.1, 5.6], [a, 0, 5.8]] for a in x]
-    return join([sticks(foot, foot + np.array([0, 0, 7.0]), 0.05, palette("metal")), quads(cloth, palette("awning"))])
+    return join([rods(foot, foot + np.array([0, 0, 7.0]), 0.05, palette("metal")), quads(cloth, palette("awning"))])
 
 
 def around(rng: Generator, x: float, y: float) -> Spot:

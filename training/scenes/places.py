@@ -10,7 +10,7 @@ from depthwire.training.mesh import box, cylinder, join
 from depthwire.training.scene import Scene
 from depthwire.training.scenes import Layout, buildings, fences, vegetation, vehicles, yard_things
 from depthwire.training.scenes import street_furniture as furniture
-from depthwire.training.scenes.instances import boxes, leaves, quads, sticks
+from depthwire.training.scenes.instances import boxes, leaves, quads, rods
 from depthwire.training.scenes.place_parts import around, monument, walls_around
 from depthwire.training.scenes.site import Relief, Site
 from depthwire.training.scenes.street_parts import (
@@ -175,7 +175,7 @@ def courtyard(rng: Generator) -> Scene:
         np.column_stack([np.full(3, -half), ends[:, 0], np.full(3, lines_at)]),
         np.column_stack([np.full(3, half), ends[:, 1], np.full(3, lines_at + 0.3)]),
     )
-    site.add(sticks(left, right, 0.008, palette("tyre"), sections=3))
+    site.add(rods(left, right, 0.008, palette("tyre"), sections=3))
     hung = left[:, None] + np.sort(rng.uniform(0.1, 0.9, (3, 6)), 1)[..., None] * (right - left)[:, None]
     size = rng.uniform(0.25, 0.9, (3, 6, 2))
     shift = np.array([[-0.5, 0, 0], [0.5, 0, 0], [0.5, 0, -1], [-0.5, 0, -1]])

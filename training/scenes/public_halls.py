@@ -11,10 +11,11 @@ from depthwire.training.scenes.clutter import Clutter
 from depthwire.training.scenes.equipment import goods_shelf
 from depthwire.training.scenes.fittings import ceiling_lights, people, picture, wall_things
 from depthwire.training.scenes.furniture import chair, desk, table
+from depthwire.training.scenes.instances import boxes, rods
 from depthwire.training.scenes.objects import DESK_THINGS, EVERYTHING, KITCHEN_THINGS
 from depthwire.training.scenes.people import person, wardrobe
 from depthwire.training.scenes.rooms import furnish, stage_of
-from depthwire.training.scenes.shapes import boxes, rods, vessel
+from depthwire.training.scenes.shapes import vessel
 from depthwire.training.scenes.shell import Shell
 from depthwire.training.scenes.stage import MOST_TRIANGLES, room_views
 from depthwire.training.scenes.storage import cupboard
@@ -46,7 +47,13 @@ def shop(rng: np.random.Generator) -> Scene:
     for _ in range(int(rng.integers(0, 8))):
         x, y = stage.point(1.0)
         sign = picture(palette, float(rng.uniform(0.4, 1.2)), float(rng.uniform(0.2, 0.5)))
-        cords = rods([[[s * 0.15, 0, 0.2], [s * 0.15, 0, 1.0]] for s in (-1, 1)], 0.003, palette.one_of("metal", 2), 4)
+        cords = rods(
+            [[s * 0.15, 0, 0.2] for s in (-1, 1)],
+            [[s * 0.15, 0, 1.0] for s in (-1, 1)],
+            0.003,
+            palette.one_of("metal", 2),
+            sections=4,
+        )
         drop = min(1.0, stage.height - 2.0)
         stage.add(join([sign, cords]).turned(yaw=float(rng.choice([0, np.pi / 2]))).moved(x, y, stage.height - drop))
     furnish(stage, plants=2, lamps=0, pictures=8)
@@ -79,12 +86,12 @@ def lecture_hall(rng: np.random.Generator) -> Scene:
         last = y + pitch > stage.depth / 2 - 0.6
         long = pitch if not last else stage.depth / 2 - y + 0.3
         step = [[2 * half, long, max(z, 0.001)]]
-        stage.add(boxes(step, [[0, y + long / 2 - 0.25, 0]], palette.one_of("floor", 2)))
+        stage.add(boxes([[0, y + long / 2 - 0.25, 0]], step, palette.one_of("floor", 2)))
         sizes = [[2 * half, 0.35, 0.04], [2 * half, 0.03, 0.65], [2 * half, 0.05, 0.35]]
-        stage.add(boxes(sizes, [[0, y, z + 0.72], [0, y - 0.15, z + 0.07], [0, y + 0.75, z + 0.55]], wood))
+        stage.add(boxes([[0, y, z + 0.72], [0, y - 0.15, z + 0.07], [0, y + 0.75, z + 0.55]], sizes, wood))
         seats = np.arange(-half + 0.3, half - 0.2, 0.6)
         places = np.stack([seats, np.full(len(seats), y + 0.5), np.full(len(seats), z + 0.4)], 1)
-        stage.add(boxes(np.tile([0.46, 0.4, 0.05], (len(seats), 1)), places, seatcloth))
+        stage.add(boxes(places, (0.46, 0.4, 0.05), seatcloth))
         for x in seats.tolist():
             if rng.random() < crowd and stage.triangles < MOST_TRIANGLES - 4_000:
                 stage.add(sitters[int(rng.integers(5))].turned(yaw=np.pi).moved(x, y + 0.5, z))

@@ -19,9 +19,10 @@ from depthwire.training.scenes.fittings import (
     wall_things,
 )
 from depthwire.training.scenes.furniture import bed, chair, desk, drawers, monitor, office_chair, sofa, stool, table
+from depthwire.training.scenes.instances import boxes, rods
 from depthwire.training.scenes.objects import DESK_THINGS, EVERYTHING, KITCHEN_THINGS, TOYS, Maker
 from depthwire.training.scenes.people import person, wardrobe
-from depthwire.training.scenes.shapes import boxes, hanging_cloth, rods, vessel
+from depthwire.training.scenes.shapes import hanging_cloth, vessel
 from depthwire.training.scenes.shell import Shell
 from depthwire.training.scenes.stage import Stage
 from depthwire.training.scenes.storage import cupboard, kitchen_row, load, shelf
@@ -193,7 +194,7 @@ def kitchen(rng: np.random.Generator) -> Scene:
     for make in (shelf, cupboard, stool, chair, stool):
         if rng.random() < 0.5:
             stage.against(make(clutter))
-    hooks = rods([[[-0.5, -0.04, 0.0], [0.5, -0.04, 0.0]]], 0.008, palette.one_of("metal", 2))
+    hooks = rods([-0.5, -0.04, 0.0], [0.5, -0.04, 0.0], 0.008, palette.one_of("metal", 2), sections=6)
     cloths = [hanging_cloth(0.25, 0.4, 0.02, 2, palette.one_of("linen", 3)).moved(x, -0.06, -0.4) for x in (-0.3, 0.2)]
     stage.against(join([hooks, *cloths]).moved(z=0.4), z=0.8, gap=0.0)
     furnish(stage, plants=2, lamps=0, pictures=5)
@@ -217,7 +218,7 @@ def bathroom(rng: np.random.Generator) -> Scene:
     stage.against(toilet, gap=0.0)
     basin = join([
         vessel([[0.08, 0], [0.08, 0.6], [0.28, 0.85], [0.25, 0.85], [0.1, 0.75], [0, 0.74]], white).scaled(1, 0.85, 1),
-        rods([[[0, 0.18, 0.84], [0, 0.18, 0.97]], [[0, 0.18, 0.96], [0, 0.05, 0.94]]], 0.013, metal),
+        rods([[0, 0.18, 0.84], [0, 0.18, 0.96]], [[0, 0.18, 0.97], [0, 0.05, 0.94]], 0.013, metal, sections=6),
     ])  # fmt: skip
     if stage.against(basin if rng.random() < 0.5 else join([cupboard(clutter, 0.9, 0.8, 0.45)]), gap=0.0):
         stage.against(box(0.6, 0.02, 0.8).of(palette.one_of("lacquer")), z=1.1, gap=0.0)
@@ -233,7 +234,7 @@ def bathroom(rng: np.random.Generator) -> Scene:
         )
         stage.against(join([box(0.6, 0.58, 0.85).of(palette.one_of("lacquer")), drum]), gap=0.02)
     for _ in range(3):
-        rail = rods([[[-0.3, 0, 0], [0.3, 0, 0]]], 0.01, metal)
+        rail = rods([-0.3, 0, 0], [0.3, 0, 0], 0.01, metal, sections=6)
         towel = hanging_cloth(0.4, 0.6, 0.02, 2, palette.one_of("linen", 3)).moved(0, -0.02, -0.6)
         stage.against(join([rail, towel]).moved(z=0.6), z=0.7, gap=0.04)
     furnish(stage, plants=1, lamps=0, pictures=4)
@@ -244,8 +245,8 @@ def _tub(white: int, metal: int) -> Mesh:
     """A bath, its walls thin, with a tap."""
     sizes = [[1.65, 0.7, 0.12], [1.65, 0.07, 0.56], [1.65, 0.07, 0.56], [0.09, 0.7, 0.56], [0.09, 0.7, 0.56]]
     places = [[0, 0, 0], [0, 0.32, 0], [0, -0.32, 0], [0.78, 0, 0], [-0.78, 0, 0]]
-    tap = rods([[[0.6, 0.3, 0.56], [0.6, 0.3, 0.75]], [[0.6, 0.3, 0.74], [0.6, 0.12, 0.72]]], 0.014, metal)
-    return join([boxes(sizes, places, white), tap])
+    tap = rods([[0.6, 0.3, 0.56], [0.6, 0.3, 0.74]], [[0.6, 0.3, 0.75], [0.6, 0.12, 0.72]], 0.014, metal, sections=6)
+    return join([boxes(places, sizes, white), tap])
 
 
 def office(rng: np.random.Generator) -> Scene:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, floor, join, sphere
-from depthwire.training.scenes.instances import quads
-from depthwire.training.scenes.palette import Palette
-from depthwire.training.scenes.shapes import boxes, hanging_cloth
+from depthwire.training.scenes.indoor_palette import IndoorPalette
+from depthwire.training.scenes.instances import boxes, quads
+from depthwire.training.scenes.shapes import hanging_cloth
 from depthwire.training.scenes.stage import Stage
 
 
@@ -56,10 +56,10 @@ def window_frame(hole: Opening, columns: int, rows: int, y: float, material: int
     z = np.linspace(hole.bottom, hole.top - thick, rows + 1)
     sizes = [[thick, thick, tall]] * len(x) + [[wide, thick, thick]] * len(z)
     places = [[float(s), y, hole.bottom] for s in x] + [[hole.middle, y, float(h)] for h in z]
-    return boxes([*sizes, [wide + 0.1, 0.25, 0.03]], [*places, [hole.middle, 0.03, hole.bottom - 0.03]], material)
+    return boxes([*places, [hole.middle, 0.03, hole.bottom - 0.03]], [*sizes, [wide + 0.1, 0.25, 0.03]], material)
 
 
-def door_leaf(palette: Palette, width: float = 0.85, height: float = 2.02) -> Mesh:
+def door_leaf(palette: IndoorPalette, width: float = 0.85, height: float = 2.02) -> Mesh:
     """A door, its frame not included; hinged at x = 0, it reaches to x = width in the plane y = 0."""
     coat, metal = palette.one_of("furniture"), palette.one_of("metal", 2)
     sizes, places, materials = [[width, 0.04, height]], [[width / 2, 0, 0.005]], [coat]
@@ -73,15 +73,15 @@ def door_leaf(palette: Palette, width: float = 0.85, height: float = 2.02) -> Me
         sizes += [[0.12, 0.015, 0.02], [0.03, 0.01, 0.2]]
         places += [[width - 0.11, y, 1.02], [width - 0.07, y * 0.5, 0.95]]
         materials += [metal, metal]
-    return boxes(sizes, places, materials)
+    return boxes(places, sizes, materials)
 
 
-def closed_door(palette: Palette, width: float | None = None, height: float | None = None) -> Mesh:
+def closed_door(palette: IndoorPalette, width: float | None = None, height: float | None = None) -> Mesh:
     """A shut door with its frame, to be put against a wall."""
     wide, tall = width or palette.between(0.75, 0.98), height or palette.between(1.95, 2.15)
     frame = boxes(
-        [[0.08, 0.08, tall + 0.08]] * 2 + [[wide + 0.16, 0.08, 0.08]],
         [[-wide / 2 - 0.04, 0, 0], [wide / 2 + 0.04, 0, 0], [0, 0, tall]],
+        [[0.08, 0.08, tall + 0.08]] * 2 + [[wide + 0.16, 0.08, 0.08]],
         palette.one_of("lacquer"),
     )
     return join([frame, door_leaf(palette, wide, tall).moved(-wide / 2)])
@@ -96,7 +96,7 @@ def outside(stage: Stage, below: float) -> None:
     sizes = np.stack([rng.uniform(6, 25, count), rng.uniform(6, 14, count), rng.uniform(3, 22, count)], 1)
     places = np.stack([far * np.cos(angle), far * np.sin(angle), np.full(count, -below - 0.05)], 1)
     kinds = np.array([palette.facade() for _ in range(4)])
-    stage.add(boxes(sizes, places, rng.choice(kinds, count), angle + rng.normal(0, 0.2, count)))
+    stage.add(boxes(places, sizes, rng.choice(kinds, count), angle + rng.normal(0, 0.2, count)))
     crown = sphere(1, 1).scaled(2.0, 2.0, 2.4).moved(z=4.4).of(palette.leaf())
     tree = join([crown, crown.scaled(0.7).moved(1.1, 0.6, 1.2), cylinder(0.2, 3.2, 0.13, 8).of(palette.wood())])
     for _ in range(int(rng.integers(2, 9))):
@@ -127,8 +127,8 @@ def neighbour(stage: Stage, wall: int, hole: Opening, thickness: float) -> None:
     ]
     top = [[[left, y, tall], [right, y, tall], [right, far, tall], [left, far, tall]]]
     ground = [[[left, 0, 0.002], [right, 0, 0.002], [right, far, 0.002], [left, far, 0.002]]]
+    sizes = np.stack([rng.uniform(0.3, 1.0, 3), rng.uniform(0.3, 0.6, 3), rng.uniform(0.4, 2.0, 3)], 1)
     fill = boxes(
-        np.stack([rng.uniform(0.3, 1.0, 3), rng.uniform(0.3, 0.6, 3), rng.uniform(0.4, 2.0, 3)], 1),
         np.stack(
             [
                 rng.uniform(left + 0.5, right - 0.5, 3) if wide > 1.2 else np.full(3, shift),
@@ -137,6 +137,7 @@ def neighbour(stage: Stage, wall: int, hole: Opening, thickness: float) -> None:
             ],
             1,
         ),
+        sizes,
         [palette.one_of("furniture") for _ in range(3)],
     )
     picture = (
@@ -252,7 +253,7 @@ class Shell:
         if pieces:
             sizes = [[end - start, 0.016, 0.09] for start, end in pieces]
             board = boxes(
-                sizes, [[(start + end) / 2, -0.008, 0] for start, end in pieces], self.stage.palette.one_of("lacquer")
+                [[(start + end) / 2, -0.008, 0] for start, end in pieces], sizes, self.stage.palette.one_of("lacquer")
             )
             self.stage.add(self.stage.to_wall(board, wall))
 
@@ -290,7 +291,7 @@ class Shell:
         elif draw < 0.6:
             count = int(tall * float(rng.uniform(0.2, 1.0)) / 0.045) + 1
             slats = [[hole.middle, 0.03, hole.top - 0.045 * (k + 1)] for k in range(count)]
-            made.append(boxes([[wide * 0.98, 0.03, 0.006]] * count, slats, palette.one_of("plastic", 2)))
+            made.append(boxes(slats, (wide * 0.98, 0.03, 0.006), palette.one_of("plastic", 2)))
         whole = stage.to_wall(join(made), wall)
         stage.add(whole)
         if rng.random() < 0.75:

@@ -19,8 +19,8 @@ from depthwire.training.scene import Lamp, Scene, Viewpoint
 from depthwire.training.scenes import fences, vegetation, vehicles
 from depthwire.training.scenes import street_furniture as furniture
 from depthwire.training.scenes.buildings import block
-from depthwire.training.scenes.instances import copies, quads
-from depthwire.training.scenes.outdoor_palette import RECIPES, Palette, Recipe
+from depthwire.training.scenes.instances import copies, grid_cells, quads
+from depthwire.training.scenes.outdoor_palette import RECIPES, OutdoorPalette, Recipe
 from depthwire.training.scenes.people import Pose, person, wardrobe
 from depthwire.training.scenes.views import Probe
 from depthwire.training.scenes.weather import weather
@@ -71,7 +71,7 @@ class Site:
         recipes: Mapping[str, Recipe] = RECIPES,
     ) -> None:
         self.rng, self.kind = rng, kind
-        self.palette = Palette(rng, recipes)
+        self.palette = OutdoorPalette(rng, recipes)
         self.weather = weather(rng, haze)
         self.clothes = wardrobe(rng, self.palette.materials)
         self.lamps: list[Lamp] = []
@@ -120,7 +120,7 @@ class Site:
         across, height = np.asarray(x, np.float64), np.asarray(z, np.float64)
         points = np.empty((len(along), len(across), 3))
         points[..., 0], points[..., 1], points[..., 2] = across, along[:, None], height
-        cells = np.stack([points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1]], 2).reshape(-1, 4, 3)
+        cells = grid_cells(points)
         mesh = quads(cells, 0)
         fill = np.repeat(np.tile(np.asarray(materials, np.int32), len(along) - 1), 2)
         self.add(replace(mesh, material=fill))
@@ -130,7 +130,7 @@ class Site:
         line = lines(500.0, step)
         across, along = np.meshgrid(line, line)
         points = np.stack([across, along, np.zeros_like(across)], -1)
-        cells = np.stack([points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1]], 2).reshape(-1, 4, 3)
+        cells = grid_cells(points)
         fill = np.full(len(cells), material, np.int32)
         middle = cells.mean(axis=1)[:, :2]
         for patch in patches:
@@ -179,7 +179,7 @@ class Site:
             rise[-1] = rise[0]
             foot = np.stack([np.cos(angle) * radius, np.sin(angle) * radius, np.full(73, -25.0)], 1)
             top = foot + np.stack([np.cos(angle) * 40, np.sin(angle) * 40, 25 + rise], 1)
-            self.add(quads(np.stack([foot[:-1], foot[1:], top[1:], top[:-1]], 1), self.palette.another("far hill")))
+            self.add(quads(grid_cells([foot, top]), self.palette.another("far hill")))
         for _ in range(skyline if rng.random() < 0.7 else 0):
             towards, far = float(rng.uniform(0, 2 * pi)), float(rng.uniform(inner, 420))
             tower = block(rng, self.palette, float(rng.uniform(12, 40)), 15.0, float(rng.uniform(8, 50)))

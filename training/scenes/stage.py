@@ -15,7 +15,7 @@ from depthwire.training.mesh import Mesh, join
 from depthwire.training.scene import Colour, Lamp, Light, Scene, Sky, Vector, Viewpoint
 from depthwire.training.scenes import views
 from depthwire.training.scenes.clutter import Clutter
-from depthwire.training.scenes.palette import Palette
+from depthwire.training.scenes.indoor_palette import IndoorPalette
 
 QUARTER = np.pi / 2
 MOST_TRIANGLES = 52_000
@@ -27,7 +27,7 @@ class Stage:
 
     def __init__(self, rng: np.random.Generator, width: float, depth: float, height: float) -> None:
         self.rng = rng
-        self.palette = Palette(rng)
+        self.palette = IndoorPalette(rng)
         self.clutter = Clutter(self.palette)
         self.width, self.depth, self.height = width, depth, height
         self.lamps: list[Lamp] = []

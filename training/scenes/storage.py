@@ -10,8 +10,9 @@ import numpy as np
 from depthwire.training.mesh import Mesh, box, cylinder, join
 from depthwire.training.scenes.clutter import Clutter
 from depthwire.training.scenes.furniture import drawers
+from depthwire.training.scenes.instances import boxes, rods
 from depthwire.training.scenes.objects import EVERYTHING, KITCHEN_THINGS, WORKSHOP_THINGS, Maker
-from depthwire.training.scenes.shapes import boxes, rods, square_legs, vessel
+from depthwire.training.scenes.shapes import square_legs, vessel
 
 
 def shelf(
@@ -32,7 +33,7 @@ def shelf(
     uprights = np.linspace(-x / 2 + 0.01, x / 2 - 0.01, bays + 1)
     sizes = [[x, y, 0.02]] * len(levels) + [[0.02, y, z]] * len(uprights)
     places = [[0, 0, max(float(level), 0)] for level in levels] + [[float(u), 0, 0] for u in uprights]
-    parts = [boxes(sizes, places, wood)]
+    parts = [boxes(places, sizes, wood)]
     if palette.chance(0.6):
         parts.append(
             box(x, 0.01, z).moved(0, y / 2 - 0.005).of(wood if palette.chance(0.7) else palette.one_of("lacquer"))
@@ -89,15 +90,14 @@ def kitchen_row(clutter: Clutter, length: float, upper: bool = True) -> Mesh:
     sizes += [[step - 0.02, 0.03, 0.5], [step * 0.95, deep * 0.8, 0.01], [step * 0.8, deep * 0.55, 0.006]]
     places += [[oven, -deep / 2 + 0.025, 0.2], [oven, 0, tall + 0.001], [sink, 0, tall + 0.001]]
     materials += [black, black, metal]
-    parts = [boxes(sizes, places, materials)]
+    parts = [boxes(places, sizes, materials)]
     parts.append(
         rods(
-            [
-                [[sink, deep * 0.4, tall], [sink, deep * 0.4, tall + 0.28]],
-                [[sink, deep * 0.4, tall + 0.27], [sink, deep * 0.1, tall + 0.24]],
-            ],
+            [[sink, deep * 0.4, tall], [sink, deep * 0.4, tall + 0.27]],
+            [[sink, deep * 0.4, tall + 0.28], [sink, deep * 0.1, tall + 0.24]],
             0.014,
             metal,
+            sections=6,
         )
     )
     parts.append(clutter.spread(length * 0.97, deep * 0.85, int(length * 5), KITCHEN_THINGS).moved(z=tall + 0.012))
@@ -106,16 +106,8 @@ def kitchen_row(clutter: Clutter, length: float, upper: bool = True) -> Mesh:
         kept = x[(np.abs(x - oven) > 0.01) & (palette.rng.random(count) < 0.8)]
         if len(kept):
             at = np.stack([kept, np.full(len(kept), deep / 2 - shallow / 2), np.full(len(kept), bottom)], 1)
-            parts.append(
-                boxes(np.tile([step - 0.008, shallow, height], (len(kept), 1)), at, palette.one_of("furniture", 2))
-            )
-            parts.append(
-                boxes(
-                    np.tile([0.012, 0.02, 0.14], (len(kept), 1)),
-                    at + np.array([step * 0.38, -shallow / 2 - 0.01, 0.06]),
-                    metal,
-                )
-            )
+            parts.append(boxes(at, (step - 0.008, shallow, height), palette.one_of("furniture", 2)))
+            parts.append(boxes(at + np.array([step * 0.38, -shallow / 2 - 0.01, 0.06]), (0.012, 0.02, 0.14), metal))
         hood = vessel([[0.42, 0], [0.42, 0.06], [0.16, 0.25], [0.14, 0.9]], metal, 4).turned(yaw=np.pi / 4)
         parts.append(hood.scaled(step * 1.4, 0.8, 1).moved(oven, deep / 2 - 0.26, bottom + 0.05))
     if palette.chance(0.5):
@@ -130,8 +122,8 @@ def kitchen_row(clutter: Clutter, length: float, upper: bool = True) -> Mesh:
         ]
         parts.append(
             boxes(
-                sizes,
                 places,
+                sizes,
                 [palette.one_of("lacquer"), palette.one_of("lacquer"), palette.one_of("lacquer"), metal, metal],
             )
         )
@@ -144,23 +136,18 @@ def rack(clutter: Clutter, wide: float, tall: float, deep: float, levels: int, f
     post, beam = palette.one_of("machine_paint", 2), palette.one_of("machine_paint", 3)
     step = tall / levels
     parts = [square_legs(wide, deep, tall, 0.07, post)]
-    zigzag = [
-        [[s * (wide / 2 - 0.035), -deep / 2, z * step], [s * (wide / 2 - 0.035), deep / 2, (z + 0.8) * step]]
-        for s in (-1, 1)
-        for z in range(levels)
-    ]
-    parts.append(rods(zigzag, 0.015, post, 4))
+    front, back = (
+        [[s * (wide / 2 - 0.035), y, (z + rise) * step] for s in (-1, 1) for z in range(levels)]
+        for y, rise in ((-deep / 2, 0), (deep / 2, 0.8))
+    )
+    parts.append(rods(front, back, 0.015, post, sections=4))
     heights = np.arange(levels) * step + 0.06
     sizes = [[wide, 0.05, 0.1]] * (2 * levels)
     places = [[0, s * (deep / 2 - 0.03), float(h)] for h in heights for s in (-1, 1)]
-    parts.append(boxes(sizes, places, beam))
+    parts.append(boxes(places, sizes, beam))
     if palette.chance(0.7):
         parts.append(
-            boxes(
-                [[wide, deep * 0.95, 0.02]] * levels,
-                [[0, 0, float(h) + 0.085] for h in heights],
-                palette.one_of("wood", 2),
-            )
+            boxes([[0, 0, float(h) + 0.085] for h in heights], (wide, deep * 0.95, 0.02), palette.one_of("wood", 2))
         )
     for height in heights:
         at = -wide / 2 + 0.1
@@ -200,8 +187,8 @@ def load(clutter: Clutter, wide: float, deep: float, tall: float) -> Mesh:
     kind = palette.one_of("cardboard", 4) if draw < 0.65 else palette.one_of("plastic" if draw < 0.8 else "print", 4)
     if draw < 0.45:
         label = boxes(
-            [[wide * 0.35, 0.006, tall * 0.3]],
             [[wide * palette.between(-0.25, 0.25), -deep / 2, tall * 0.4]],
+            [[wide * 0.35, 0.006, tall * 0.3]],
             palette.one_of("paper", 3),
         )
         return join([box(wide, deep, tall).of(kind), label])
@@ -209,10 +196,7 @@ def load(clutter: Clutter, wide: float, deep: float, tall: float) -> Mesh:
     x, z = np.meshgrid((np.arange(across) - (across - 1) / 2) * wide / across, np.arange(up) * tall / up)
     places = np.stack([x.ravel(), palette.rng.normal(0, 0.02, x.size), z.ravel()], 1)
     return boxes(
-        np.tile([wide / across * 0.96, deep * 0.95, tall / up * 0.98], (x.size, 1)),
-        places,
-        kind,
-        palette.rng.normal(0, 0.03, x.size),
+        places, (wide / across * 0.96, deep * 0.95, tall / up * 0.98), kind, palette.rng.normal(0, 0.03, x.size)
     )
 
 
@@ -226,7 +210,7 @@ def pallet(clutter: Clutter, tall: float | None = None) -> Mesh:
         + [[0, y, 0] for y in (-0.35, 0, 0.35)]
         + [[x, 0, 0.03] for x in (-0.5, 0, 0.5)]
     )
-    parts = [boxes(boards, at, wood)]
+    parts = [boxes(at, boards, wood)]
     height = palette.between(0, 1.4) if tall is None else tall
     if height > 0.2:
         parts.append(load(clutter, 1.15, 0.76, height).moved(z=0.145))
@@ -267,7 +251,7 @@ def machine(clutter: Clutter, size: float = 1.0) -> Mesh:
     places = np.concatenate([rng.uniform(-0.35, 0.35, (count, 2)), rng.uniform(0.0, 0.9, (count, 1))], 1)
     places[0] = 0
     places[1:, 2] = np.minimum(places[1:, 2], sizes[0, 2])
-    parts = [boxes(sizes, places, rng.choice([body, body, other, black], count))]
+    parts = [boxes(places, sizes, rng.choice([body, body, other, black], count))]
     height = float(rng.uniform(0.9, 1.7))
     parts.append(cylinder(0.08, height).moved(0.1, 0.15).of(other))
     parts.append(box(0.35, 0.5, 0.35).moved(0.1, -0.02, height - 0.2).of(body))
@@ -275,20 +259,18 @@ def machine(clutter: Clutter, size: float = 1.0) -> Mesh:
     front = -float(sizes[0, 1]) / 2
     parts.append(
         boxes(
-            [[0.3, 0.02, 0.2], [0.04, 0.04, 0.04], [0.04, 0.04, 0.04]],
             [[-0.1, front, sizes[0, 2] * 0.5], [0.15, front, sizes[0, 2] * 0.6], [0.22, front, sizes[0, 2] * 0.6]],
+            [[0.3, 0.02, 0.2], [0.04, 0.04, 0.04], [0.04, 0.04, 0.04]],
             [palette.screen(), black, palette.one_of("machine_paint")],
         )
     )
     parts.append(
         rods(
-            [
-                [[0.3, 0.2, 0.1], [0.3, 0.2, height]],
-                [[0.3, 0.2, height], [0.1, 0.15, height]],
-                [[0.3, -0.1, height - 0.1], [0.45, -0.35, height - 0.3]],
-            ],
+            [[0.3, 0.2, 0.1], [0.3, 0.2, height], [0.3, -0.1, height - 0.1]],
+            [[0.3, 0.2, height], [0.1, 0.15, height], [0.45, -0.35, height - 0.3]],
             0.018,
             black,
+            sections=6,
         )
     )
     return join(parts).scaled(size)

@@ -10,11 +10,11 @@ from math import pi
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, revolved, sphere, tube
-from depthwire.training.scenes.instances import boxes, copies, quads, sticks
-from depthwire.training.scenes.outdoor_palette import Palette
+from depthwire.training.scenes.instances import boxes, copies, quads, rods
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 
 
-def lamp_post(rng: np.random.Generator, palette: Palette, height: float | None = None) -> Mesh:
+def lamp_post(rng: np.random.Generator, palette: OutdoorPalette, height: float | None = None) -> Mesh:
     """A street lamp with an arm towards +y, or a lantern."""
     high = float(rng.uniform(3.2, 9)) if height is None else height
     metal = palette.any_of("dark metal", "metal")
@@ -31,7 +31,7 @@ def lamp_post(rng: np.random.Generator, palette: Palette, height: float | None =
     return join([pole, base, lantern, revolved([[0.23, 0.42], [0.05, 0.62]], 8).moved(z=high).of(metal)])
 
 
-def sign_post(rng: np.random.Generator, palette: Palette) -> Mesh:
+def sign_post(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """One or two road signs on a pole, facing -y."""
     high = float(rng.uniform(2.1, 3.2))
     parts = [cylinder(0.035, high, sections=7).of(palette("metal"))]
@@ -48,7 +48,7 @@ def sign_post(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def traffic_light(rng: np.random.Generator, palette: Palette) -> Mesh:
+def traffic_light(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """Lights on a post, some with an arm over the road (towards +x)."""
     dark = palette("dark metal")
     high = float(rng.uniform(2.8, 3.4))
@@ -66,7 +66,7 @@ def traffic_light(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def bench(rng: np.random.Generator, palette: Palette) -> Mesh:
+def bench(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A slatted bench with its seat at 0.44 m, facing +y."""
     long = float(rng.uniform(1.4, 2.2))
     wood, metal = palette("wood"), palette("dark metal")
@@ -80,7 +80,7 @@ def bench(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join([seat, back, legs, boxes([[x * long * 0.42, -0.26, 0] for x in (-1, 1)], (0.05, 0.05, 0.9), metal)])
 
 
-def bin_(rng: np.random.Generator, palette: Palette) -> Mesh:
+def bin_(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A litter bin, a wheelie bin or a skip."""
     kind = rng.integers(3)
     if kind == 0:
@@ -99,7 +99,7 @@ def bin_(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join([tub, lid, wheels]).scaled(size, 1.0 if kind == 1 else 1.4, 1.0 if kind == 1 else 1.25)
 
 
-def bollard(rng: np.random.Generator, palette: Palette) -> Mesh:
+def bollard(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A post of metal, stone or plastic."""
     high, radius = float(rng.uniform(0.6, 1.1)), float(rng.uniform(0.05, 0.16))
     post = revolved([[radius, 0], [radius, high * 0.9], [radius * 0.6, high], [0.0, high + 0.02]], 10)
@@ -111,7 +111,7 @@ def bollard(rng: np.random.Generator, palette: Palette) -> Mesh:
     )
 
 
-def cone(rng: np.random.Generator, palette: Palette) -> Mesh:
+def cone(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A traffic cone."""
     high = float(rng.uniform(0.45, 0.9))
     plastic = palette("plastic")
@@ -120,12 +120,12 @@ def cone(rng: np.random.Generator, palette: Palette) -> Mesh:
     return shape.scaled(high)
 
 
-def stall(rng: np.random.Generator, palette: Palette) -> Mesh:
+def stall(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A market stall: counter with goods under a cloth roof on four poles; front towards -y."""
     wide, deep, high = float(rng.uniform(2.2, 3.6)), float(rng.uniform(1.6, 2.4)), float(rng.uniform(2.1, 2.5))
     poles = [[x * wide / 2, y * deep / 2, 0] for x in (-1, 1) for y in (-1, 1)]
     metal, cloth = palette("metal"), palette.another("awning")
-    parts = [sticks(poles, np.asarray(poles) + np.array([0, 0, high]), 0.025, metal)]
+    parts = [rods(poles, np.asarray(poles) + np.array([0, 0, high]), 0.025, metal)]
     ridge = high + float(rng.uniform(0.2, 0.7))
     over = 0.25
     slopes = [
@@ -163,7 +163,7 @@ def stall(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def parasol(rng: np.random.Generator, palette: Palette) -> Mesh:
+def parasol(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A parasol or market umbrella, open."""
     wide, high = float(rng.uniform(1.2, 1.9)), float(rng.uniform(2.1, 2.6))
     shade = revolved([[wide, high - 0.45], [wide * 0.5, high - 0.12], [0.02, high]], 8).of(palette.another("awning"))
@@ -176,7 +176,7 @@ def parasol(rng: np.random.Generator, palette: Palette) -> Mesh:
     )
 
 
-def table_and_chairs(rng: np.random.Generator, palette: Palette) -> Mesh:
+def table_and_chairs(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A café or garden table with two to four chairs, some with things on it."""
     stuff = palette.any_of("wood", "metal", "plastic", "painted wood")
     size, high = float(rng.uniform(0.6, 1.3)), float(rng.uniform(0.68, 0.76))
@@ -188,10 +188,10 @@ def table_and_chairs(rng: np.random.Generator, palette: Palette) -> Mesh:
     ]
     legs = np.array([[x, y, 0] for x in (-0.19, 0.19) for y in (-0.19, 0.19)])
     chair = join([
-        sticks(legs, legs + np.array([0, 0, 0.44]), 0.015, stuff, sections=4),
+        rods(legs, legs + np.array([0, 0, 0.44]), 0.015, stuff, sections=4),
         box(0.42, 0.42, 0.03).moved(z=0.43).of(stuff),
         boxes([[0, -0.2, 0.55], [0, -0.22, 0.75]], (0.4, 0.02, 0.12), stuff),
-        sticks(legs[[0, 2]] + [0, 0, 0.44], legs[[0, 2]] + [0, -0.04, 0.9], 0.015, stuff, sections=4),
+        rods(legs[[0, 2]] + [0, 0, 0.44], legs[[0, 2]] + [0, -0.04, 0.9], 0.015, stuff, sections=4),
     ])  # fmt: skip
     count = int(rng.integers(2, 5))
     angle = np.arange(count) * 2 * pi / count + rng.uniform(0, 1, count)
@@ -211,7 +211,7 @@ def table_and_chairs(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def bus_stop(rng: np.random.Generator, palette: Palette) -> Mesh:
+def bus_stop(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A glass shelter with a bench and a poster, open towards -y."""
     wide, metal, glass = float(rng.uniform(3, 5)), palette("dark metal"), palette("facade glass")
     posts = [[x, y, 0] for x in (-wide / 2, 0, wide / 2) for y in (0.0, 1.3)]
@@ -220,7 +220,7 @@ def bus_stop(rng: np.random.Generator, palette: Palette) -> Mesh:
     poster = boxes([[wide / 2, 0.65, 0.3]], (0.12, 1.2, 1.9), palette.another("poster"))
     return join(
         [
-            sticks(posts, np.asarray(posts) + np.array([0, 0, 2.4]), 0.04, metal),
+            rods(posts, np.asarray(posts) + np.array([0, 0, 2.4]), 0.04, metal),
             roof,
             back,
             poster,
@@ -229,7 +229,7 @@ def bus_stop(rng: np.random.Generator, palette: Palette) -> Mesh:
     )
 
 
-def kiosk(rng: np.random.Generator, palette: Palette) -> Mesh:
+def kiosk(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A booth with a counter, signs and goods; front towards -y."""
     wide, deep = float(rng.uniform(2, 4)), float(rng.uniform(1.8, 2.6))
     body = box(wide, deep, 2.5).moved(y=deep / 2).of(palette.any_of("painted wood", "metal", "container"))
@@ -243,11 +243,11 @@ def kiosk(rng: np.random.Generator, palette: Palette) -> Mesh:
     )
 
 
-def billboard(rng: np.random.Generator, palette: Palette) -> Mesh:
+def billboard(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A poster wall on legs, facing -y: printed pictures whose content is no depth."""
     wide, high, low = float(rng.uniform(1.2, 5)), float(rng.uniform(1.5, 3)), float(rng.uniform(0.2, 2.2))
     panel = box(wide, 0.12, high).moved(z=low).of(palette.another("poster"))
-    legs = sticks(
+    legs = rods(
         [[-wide * 0.35, 0.1, 0], [wide * 0.35, 0.1, 0]],
         [[-wide * 0.35, 0.1, low + high], [wide * 0.35, 0.1, low + high]],
         0.06,

@@ -13,19 +13,15 @@ from numpy.typing import NDArray
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, revolved, sphere, tube
 from depthwire.training.scene import Material, Pattern
-from depthwire.training.scenes.instances import boxes, copies, leaves, quads, sticks
-from depthwire.training.scenes.palette import hsv
+from depthwire.training.scenes.instances import boxes, copies, grid_cells, leaves, quads, rods
+from depthwire.training.scenes.palette import Palette
 from depthwire.training.scenes.vegetation import rock
 
 EVERY = tuple(Pattern)
 
 
-class Stock:
+class Stock(Palette):
     """Materials by chance, of any colour."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.materials: list[Material] = []
 
     def of(
         self,
@@ -39,21 +35,15 @@ class Stock:
         """Index of a new material: one of the patterns (of all, if none is named), its colours alike or not."""
         rng = self.rng
         kinds = patterns or EVERY
-        here = float(rng.uniform(*hue))
-        colour = hsv(here, float(rng.uniform(*saturation)), float(rng.uniform(*value)))
-        if rng.random() < 0.6:
-            there = (
-                colour[0] * rng.uniform(0.4, 1.3),
-                colour[1] * rng.uniform(0.4, 1.3),
-                colour[2] * rng.uniform(0.4, 1.3),
-            )
-            second = (min(float(there[0]), 0.95), min(float(there[1]), 0.95), min(float(there[2]), 0.95))
+        colour = self.colour(saturation, value, hue)
+        if self.chance(0.6):
+            red, green, blue = (min(channel * self.between(0.4, 1.3), 0.95) for channel in colour)
+            second = (red, green, blue)
         else:
-            second = hsv(float(rng.uniform(0, 1)), float(rng.uniform(*saturation)), float(rng.uniform(*value)))
+            second = self.colour(saturation, value)
         size = float(np.exp(rng.uniform(*np.log(tile))))
         shine = float(rng.uniform(0, 0.8) if rng.random() < 0.3 else rng.uniform(0, 0.1))
-        self.materials.append(Material(kinds[rng.integers(len(kinds))], colour, second, size, shine, 0.0, tag))
-        return len(self.materials) - 1
+        return self.add(Material(kinds[rng.integers(len(kinds))], colour, second, size, shine, 0.0, tag))
 
     def green(self) -> int:
         """Leaves and stems."""
@@ -114,11 +104,8 @@ def _petal(rng: np.random.Generator, length: float, wide: float, rise: float, cu
     left = np.stack([-half, along * length, level + abs(curl) * half], 1)
     middle = np.stack([np.zeros(5), along * length, level], 1)
     right = left * [-1, 1, 1]
-    corners = [
-        np.stack([first[:-1], second[:-1], second[1:], first[1:]], 1)
-        for first, second in ((left, middle), (middle, right))
-    ]
-    return quads(np.concatenate(corners), material)
+    halves = [grid_cells(np.stack(edges, 1)) for edges in ((left, middle), (middle, right))]
+    return quads(np.concatenate(halves), material)
 
 
 def _around(part: Mesh, count: int, start: float) -> Mesh:
@@ -143,16 +130,16 @@ def creature(stock: Stock) -> Mesh:
     ]
     parts.append(sphere(head_size, 2).moved(*map(float, head_at)).of(other if rng.random() < 0.5 else coat))
     nose = head_at + [0, head_size * rng.uniform(1.3, 2.2), -head_size * 0.2]
-    parts.append(sticks([head_at], [nose], head_size * 0.55, other, head_size * 0.15, 7))
+    parts.append(rods(head_at, nose, head_size * 0.55, other, head_size * 0.15, 7))
     ears = np.array([[-1, 0, 1], [1, 0, 1]]) * head_size * 0.7 + head_at
-    parts.append(sticks(ears, ears + [0, 0, head_size * rng.uniform(0.3, 1.2)], head_size * 0.3, coat, 0.01, 5))
+    parts.append(rods(ears, ears + [0, 0, head_size * rng.uniform(0.3, 1.2)], head_size * 0.3, coat, 0.01, 5))
     eyes = np.array([[-0.7, 0.6, 0.3], [0.7, 0.6, 0.3]]) * head_size + head_at
     parts.append(copies(sphere(head_size * 0.16, 1).of(dark), eyes))
     feet_y = [0.0, 0.0] if legs == 2 else [0.22, 0.22, -0.22, -0.22]
     hips = np.stack([np.tile([-0.6, 0.6], legs // 2) * girth, feet_y, np.zeros(legs)], 1)
     feet = hips + np.stack([rng.normal(0, 0.03, legs), rng.normal(0, 0.08, legs), np.full(legs, -height)], 1)
     thick = float(rng.uniform(0.015, 0.07))
-    parts.append(sticks(hips, feet, thick * 1.4, coat if rng.random() < 0.5 else dark, thick, 6))
+    parts.append(rods(hips, feet, thick * 1.4, coat if rng.random() < 0.5 else dark, thick, 6))
     tail = [
         [0, -0.33, 0],
         [0, -0.5, rng.uniform(-0.2, 0.2)],
@@ -213,7 +200,7 @@ def potted_plant(stock: Stock) -> Mesh:
             [
                 pot,
                 leaves(rng, tips, rng.uniform(0.06, 0.2, 260), green),
-                sticks(np.tile([0, 0, rim], (16, 1)), tips[:16], 0.008, green),
+                rods([0, 0, rim], tips[:16], 0.008, green),
             ]
         )
     count, steps = int(rng.integers(7, 30)), np.linspace(0, 1, 6)
@@ -263,12 +250,12 @@ def wheel(stock: Stock) -> Mesh:
     one = join(
         [
             tube(rim, float(rng.uniform(0.02, 0.045)), 7).of(tyre),
-            sticks(np.zeros((spokes, 3)), tips, 0.004, metal, sections=3),
+            rods([0, 0, 0], tips, 0.004, metal, sections=3),
         ]
     ).moved(z=0.5)
     gap = float(rng.uniform(0.9, 1.4))
     joints = rng.uniform([-0.1, -0.05, 0.4], [gap + 0.1, 0.05, 1.1], (8, 3))
-    frame = sticks(joints[:-1], joints[1:], float(rng.uniform(0.012, 0.03)), bars, sections=7)
+    frame = rods(joints[:-1], joints[1:], float(rng.uniform(0.012, 0.03)), bars, sections=7)
     return join([one, one.moved(gap, float(rng.normal(0, 0.05))), frame])
 
 
@@ -281,12 +268,12 @@ def railing(stock: Stock) -> Mesh:
     lean = float(rng.choice([0.0, 0.0, 0.4]))
     low = np.stack([x, np.zeros(count), np.zeros(count)], 1)
     high = np.stack([x + lean, np.zeros(count), np.full(count, rng.uniform(0.8, 1.05))], 1)
-    parts = [sticks(low, high, thick, paint, sections=5)]
+    parts = [rods(low, high, thick, paint)]
     if lean:
-        parts.append(sticks(low + [lean, 0, 0], high - [lean, 0, 0], thick, paint, sections=5))
+        parts.append(rods(low + [lean, 0, 0], high - [lean, 0, 0], thick, paint))
     level = rng.uniform(0.05, 1.0, int(rng.integers(2, 5)))
     ends = np.stack([np.full(len(level), -1.05), np.zeros(len(level)), level], 1)
-    return join([*parts, sticks(ends, ends * [-1, 1, 1], thick * 1.6, paint, sections=6)])
+    return join([*parts, rods(ends, ends * [-1, 1, 1], thick * 1.6, paint, sections=6)])
 
 
 def conglomerate(stock: Stock) -> Mesh:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from depthwire.training.mesh import Mesh, cylinder, join, sphere, tube
-from depthwire.training.scenes.instances import copies, leaves, quads, sticks
+from depthwire.training.scenes.instances import copies, leaves, quads, rods
 
 Points = NDArray[np.float64]
 
@@ -58,8 +58,8 @@ def bare_tree(rng: np.random.Generator, bark: int, height: float = 9.0, twigs: i
     middle = begin + rng.normal(size=(twigs, 3)) * height * 0.05 + [0, 0, height * 0.04]
     end = middle + (middle - begin) * rng.uniform(0.4, 1.2, (twigs, 1)) + rng.normal(size=(twigs, 3)) * height * 0.03
     thick = height * 0.0022
-    parts.append(sticks(begin, middle, thick, bark, thick * 0.7, sections=3))
-    parts.append(sticks(middle, end, thick * 0.7, bark, thick * 0.3, sections=3))
+    parts.append(rods(begin, middle, thick, bark, thick * 0.7, sections=3))
+    parts.append(rods(middle, end, thick * 0.7, bark, thick * 0.3, sections=3))
     return join(parts)
 
 
@@ -206,8 +206,8 @@ def _branches(rng: np.random.Generator, foot: Points, tips: Points, radius: floa
         + rng.normal(0, 0.06, foot.shape) * np.linalg.norm(tips - foot, axis=1, keepdims=True)
     )
     thick = radius * rng.uniform(0.7, 1.2, len(foot))
-    lower = sticks(foot, knee, thick, bark, thick * 0.7)
-    return join([lower, sticks(knee, tips, thick * 0.7, bark, thick * 0.25)])
+    lower = rods(foot, knee, thick, bark, thick * 0.7)
+    return join([lower, rods(knee, tips, thick * 0.7, bark, thick * 0.25)])
 
 
 def _foliage(rng: np.random.Generator, middles: Points, radius: float, count: int, size: float, leaf: int) -> Mesh:

@@ -10,8 +10,8 @@ from math import pi
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, quad, revolved, sheet, sphere, tube
-from depthwire.training.scenes.instances import boxes, copies, quads, sticks
-from depthwire.training.scenes.outdoor_palette import Palette
+from depthwire.training.scenes.instances import boxes, copies, quads, rods
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 
 _CARS: dict[str, tuple[tuple[float, float], ...]] = {
     # length, width, height, bonnet height; ends of cabin, then of roof, as shares of the length: rear, front
@@ -24,7 +24,7 @@ _CARS: dict[str, tuple[tuple[float, float], ...]] = {
 }  # fmt: skip
 
 
-def car(rng: np.random.Generator, palette: Palette, kind: str | None = None) -> Mesh:
+def car(rng: np.random.Generator, palette: OutdoorPalette, kind: str | None = None) -> Mesh:
     """A passenger car or van of one of the kinds hatch, saloon, estate, suv, van, pickup."""
     kind = list(_CARS)[rng.choice(6, p=[0.28, 0.2, 0.16, 0.2, 0.1, 0.06])] if kind is None else kind
     length, width, height, bonnet, rear, front, roof_rear, roof_front = (
@@ -83,13 +83,13 @@ def _cabin(y: np.ndarray, half: float, low: float, high: float, paint: int, glas
     sides = np.stack([[corner[0, i], corner[0, (i + 1) % 4], corner[1, (i + 1) % 4], corner[1, i]] for i in range(4)])
     roof_top = corner[1] * [0.8, 1, 1] + [0, 0, 0.06]
     slopes = np.stack([[corner[1, i], corner[1, (i + 1) % 4], roof_top[(i + 1) % 4], roof_top[i]] for i in range(4)])
-    pillars = sticks(corner[0], corner[1], 0.045, paint, sections=4)
+    pillars = rods(corner[0], corner[1], 0.045, paint, sections=4)
     share = 0.52
     middle = (
         corner[0] + (corner[0][[3, 2, 1, 0]] - corner[0]) * share,
         corner[1] + (corner[1][[3, 2, 1, 0]] - corner[1]) * share,
     )
-    doors = sticks(middle[0][:2], middle[1][:2], 0.04, paint, sections=4)
+    doors = rods(middle[0][:2], middle[1][:2], 0.04, paint, sections=4)
     windows = quads(sides, glass)
     if panel_van:
         cargo = sides[[1, 3]].copy()
@@ -102,7 +102,7 @@ def _cabin(y: np.ndarray, half: float, low: float, high: float, paint: int, glas
     return [windows, quads(np.concatenate([slopes, roof_top[None]]), paint), pillars, doors]
 
 
-def _wheels(palette: Palette, half: float, axles: list[float], radius: float, width: float = 0.22) -> Mesh:
+def _wheels(palette: OutdoorPalette, half: float, axles: list[float], radius: float, width: float = 0.22) -> Mesh:
     tyre = cylinder(radius, width, sections=14).moved(z=-width / 2).turned(roll=pi / 2).of(palette("tyre"))
     hub = (
         cylinder(radius * 0.62, width + 0.03, sections=8)
@@ -120,7 +120,7 @@ def _wheels(palette: Palette, half: float, axles: list[float], radius: float, wi
     return copies(join([tyre, hub, arch.moved(z=0.02)]), spots)
 
 
-def lorry(rng: np.random.Generator, palette: Palette) -> Mesh:
+def lorry(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A lorry with a box, a tank or an open platform with a load, 6–12 m long."""
     length, half = float(rng.uniform(6, 12)), 1.24
     paint, dark = palette.another("car paint"), palette("dark metal")
@@ -163,7 +163,7 @@ def lorry(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def bus(rng: np.random.Generator, palette: Palette, tram: bool = False) -> Mesh:
+def bus(rng: np.random.Generator, palette: OutdoorPalette, tram: bool = False) -> Mesh:
     """A bus of 9–13 m or a tram carriage of 14–22 m."""
     length, high, half = float(rng.uniform(14, 22) if tram else rng.uniform(9, 13)), float(rng.uniform(2.9, 3.3)), 1.26
     low = 0.3
@@ -187,7 +187,7 @@ def bus(rng: np.random.Generator, palette: Palette, tram: bool = False) -> Mesh:
     return join(parts)
 
 
-def bicycle(rng: np.random.Generator, palette: Palette) -> Mesh:
+def bicycle(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A bicycle that stands upright, about 1.7 m long, thin tubes."""
     frame, dark = palette.another("car paint"), palette("tyre")
     radius = 0.34
@@ -196,18 +196,17 @@ def bicycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     wheel = tube(ring, 0.018, 4).of(dark)
     spoke = angle[:16:2]
     rim = np.stack([np.zeros(8), radius * np.cos(spoke), radius * np.sin(spoke)], 1)
-    wheel = join([wheel, sticks(np.zeros((8, 3)), rim, 0.004, palette("chrome"), sections=3)])
+    wheel = join([wheel, rods([0, 0, 0], rim, 0.004, palette("chrome"), sections=3)])
     saddle_height = float(rng.uniform(0.85, 1.0))
     rear, front, crank = [0, -0.52, radius], [0, 0.52, radius], [0, -0.08, 0.3]
     seat, head, bar = [0, -0.24, saddle_height - 0.08], [0, 0.36, 0.78], [0, 0.33, saddle_height + 0.08]
-    tubes = sticks(
+    tubes = rods(
         [rear, rear, crank, crank, seat, head, head],
         [crank, seat, seat, head, head, front, bar],
         0.019,
         frame,
-        sections=5,
     )
-    handle = sticks([[-0.29, 0.28, saddle_height + 0.08]], [[0.29, 0.28, saddle_height + 0.08]], 0.014, dark)
+    handle = rods([-0.29, 0.28, saddle_height + 0.08], [0.29, 0.28, saddle_height + 0.08], 0.014, dark)
     saddle = box(0.15, 0.26, 0.06).moved(y=-0.27, z=saddle_height - 0.06).of(dark)
     parts = [copies(wheel, [rear, front]), tubes, handle, saddle]
     if rng.random() < 0.4:
@@ -216,7 +215,7 @@ def bicycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def motorcycle(rng: np.random.Generator, palette: Palette) -> Mesh:
+def motorcycle(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A motorcycle or a scooter on its stand."""
     paint, dark = palette.another("car paint"), palette("tyre")
     radius = float(rng.uniform(0.24, 0.33))
@@ -224,10 +223,10 @@ def motorcycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     body = sphere(0.26, 1).scaled(0.65, 1.5, 0.75).moved(y=0.12, z=0.72).of(paint)
     engine = box(0.34, 0.55, 0.36).moved(z=0.28).of(palette("chrome"))
     seat = box(0.26, 0.7, 0.12).moved(y=-0.42, z=0.72).of(dark)
-    forks = sticks(
+    forks = rods(
         [[-0.08, 0.68, radius], [0.08, 0.68, radius]], [[-0.1, 0.4, 0.98], [0.1, 0.4, 0.98]], 0.025, palette("chrome")
     )
-    bar = sticks([[-0.36, 0.34, 1.02]], [[0.36, 0.34, 1.02]], 0.018, dark)
+    bar = rods([-0.36, 0.34, 1.02], [0.36, 0.34, 1.02], 0.018, dark)
     lamp = sphere(0.1, 1).moved(y=0.55, z=0.88).of(palette("headlight"))
     shield = quad([[-0.18, 0.5, 0.95], [0.18, 0.5, 0.95], [0.14, 0.36, 1.25], [-0.14, 0.36, 1.25]]).of(
         palette("car glass")
@@ -238,7 +237,7 @@ def motorcycle(rng: np.random.Generator, palette: Palette) -> Mesh:
     )
 
 
-def tractor(rng: np.random.Generator, palette: Palette) -> Mesh:
+def tractor(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A farm tractor: big rear wheels, bonnet, glazed cab."""
     paint = palette.another("car paint")
     big = cylinder(0.8, 0.45, sections=18).moved(z=-0.22).turned(roll=pi / 2).of(palette("tyre"))
@@ -251,17 +250,17 @@ def tractor(rng: np.random.Generator, palette: Palette) -> Mesh:
     body = boxes([[0, 0.9, 0.75], [0, -0.5, 0.5]], [[0.8, 1.7, 0.75], [1.0, 1.4, 0.6]], paint)
     cab = box(1.35, 1.35, 1.3).moved(y=-0.65, z=1.25).of(palette("car glass"))
     frame = boxes([[0, -0.65, 2.5]], (1.5, 1.55, 0.12), paint)
-    posts = sticks(
+    posts = rods(
         [[x, y, 1.2] for x in (-0.7, 0.7) for y in (-1.35, 0.05)],
         [[x, y, 2.55] for x in (-0.7, 0.7) for y in (-1.35, 0.05)],
         0.05,
         paint,
     )
-    pipe = sticks([[0.3, 1.0, 1.4]], [[0.3, 1.0, 2.5]], 0.05, palette("dark metal"))
+    pipe = rods([0.3, 1.0, 1.4], [0.3, 1.0, 2.5], 0.05, palette("dark metal"))
     return join([*wheels, body, cab, frame, posts, pipe])
 
 
-def boat(rng: np.random.Generator, palette: Palette, length: float = 6.0) -> Mesh:
+def boat(rng: np.random.Generator, palette: OutdoorPalette, length: float = 6.0) -> Mesh:
     """A boat whose waterline is z = 0: hull, cabin or mast with rigging."""
     paint, wood = palette.another("car paint"), palette("wood")
     share = np.linspace(0, 1, 7)
@@ -291,13 +290,13 @@ def boat(rng: np.random.Generator, palette: Palette, length: float = 6.0) -> Mes
         mast = length * float(rng.uniform(0.9, 1.4))
         foot, head = [0, 0.1 * length, top], [0, 0.1 * length, top + mast]
         stays = [[0, length / 2, top], [0, -length / 2, top], [wide[3], 0, top], [-wide[3], 0, top]]
-        parts.append(sticks([foot], [head], 0.06, palette("metal")))
-        parts.append(sticks(stays, [head] * 4, 0.012, palette("dark metal"), sections=3))
-        parts.append(sticks([[0, 0.1 * length, top + 0.9]], [[0, -0.35 * length, top + 0.9]], 0.07, palette("awning")))
+        parts.append(rods(foot, head, 0.06, palette("metal")))
+        parts.append(rods(stays, head, 0.012, palette("dark metal"), sections=3))
+        parts.append(rods([0, 0.1 * length, top + 0.9], [0, -0.35 * length, top + 0.9], 0.07, palette("awning")))
     return join(parts)
 
 
-def cart(rng: np.random.Generator, palette: Palette) -> Mesh:
+def cart(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A hand cart, trailer or stroller: a tub on wheels with a handle."""
     tub = (
         revolved([[0.22, 0.35], [0.32, 0.4], [0.38, 0.85]], 4)
@@ -305,7 +304,7 @@ def cart(rng: np.random.Generator, palette: Palette) -> Mesh:
         .scaled(1, 1.5, 1)
         .of(palette.any_of("plastic", "metal"))
     )
-    handle = sticks(
+    handle = rods(
         [[-0.25, -0.5, 0.8], [0.25, -0.5, 0.8], [-0.25, -0.85, 1.0]],
         [[-0.25, -0.85, 1.0], [0.25, -0.85, 1.0], [0.25, -0.85, 1.0]],
         0.018,

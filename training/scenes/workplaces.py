@@ -10,9 +10,9 @@ from depthwire.training.scenes import Layout
 from depthwire.training.scenes.equipment import beams, lab_bench, lift_truck, tool_board
 from depthwire.training.scenes.fittings import bin_, ceiling_lights, ladder, people, pipes, wall_things
 from depthwire.training.scenes.furniture import office_chair, stool
-from depthwire.training.scenes.outdoor_palette import Palette as OutdoorPalette
+from depthwire.training.scenes.instances import boxes, rods
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 from depthwire.training.scenes.rooms import furnish, stage_of, toys
-from depthwire.training.scenes.shapes import boxes, rods
 from depthwire.training.scenes.shell import Shell
 from depthwire.training.scenes.stage import room_views
 from depthwire.training.scenes.storage import cupboard, load, machine, pallet, rack, shelf, workbench
@@ -88,11 +88,9 @@ def workshop(rng: np.random.Generator) -> Scene:
         stage.against(ladder(palette, min(2.6, stage.height - 0.1)), gap=0.02)
     if rng.random() < 0.5:
         stage.somewhere(workbench(clutter))
-    bars = rods(
-        [[[x, 0.0, 0.0], [x * 0.8, 0.35, 2.3]] for x in rng.uniform(-0.4, 0.4, 9).tolist()],
-        0.015,
-        palette.one_of("metal", 3),
-    )
+    x = rng.uniform(-0.4, 0.4, 9)
+    feet, tops = np.stack([x, x * 0, x * 0], 1), np.stack([x * 0.8, x * 0 + 0.35, x * 0 + 2.3], 1)
+    bars = rods(feet, tops, 0.015, palette.one_of("metal", 3), sections=6)
     stage.against(bars, gap=0.02)
     for _ in range(int(rng.integers(0, 5))):
         stage.somewhere(
@@ -144,10 +142,9 @@ def garage(rng: np.random.Generator) -> Scene:
         windows=0.8,
         doorways=0.5,
     ).build()
-    gate = boxes([[2.4, 0.05, 0.4]] * 5, [[0, 0, 0.41 * k] for k in range(5)], palette.one_of("lacquer"))
+    gate = boxes([[0, 0, 0.41 * k] for k in range(5)], (2.4, 0.05, 0.4), palette.one_of("lacquer"))
     stage.against(gate, 2, 0.0, gap=0.02)
-    paints = OutdoorPalette(rng)
-    paints.materials = palette.materials
+    paints = OutdoorPalette(rng, materials=palette.materials)
     if rng.random() < 0.75:
         stage.place(
             car(rng, paints),

@@ -10,7 +10,7 @@ from depthwire.training.mesh import Mesh, box, cylinder, join
 from depthwire.training.scene import Scene
 from depthwire.training.scenes import Layout, buildings, fences, vehicles, yard_things
 from depthwire.training.scenes import street_furniture as furniture
-from depthwire.training.scenes.instances import boxes, sticks
+from depthwire.training.scenes.instances import boxes, rods
 from depthwire.training.scenes.people import person
 from depthwire.training.scenes.place_parts import around, yard
 from depthwire.training.scenes.site import Relief, Site
@@ -45,7 +45,7 @@ def construction_site(rng: Generator) -> Scene:
     walls = pillars[rng.random(len(pillars)) < 0.3]
     shell.append(boxes(walls + np.array([2.0, 0, 0]), (3.7, 0.2, 3.0), palette.any_of("brick", "concrete")))
     bars = pillars[pillars[:, 2] == pillars[:, 2].max()] + [0, 0, 3.2]
-    shell.append(sticks(bars, bars + np.array([0, 0, 0.9]), 0.02, palette("rust"), sections=3))
+    shell.append(rods(bars, bars + np.array([0, 0, 0.9]), 0.02, palette("rust"), sections=3))
     site.add(join(shell), shell_x, shell_y)
     site.add(yard_things.scaffold(rng, palette, int(wide / 2.4), max(1, floors)), shell_x, shell_y - 1.3)
     if rng.random() < 0.6:
@@ -104,12 +104,12 @@ def crane(rng: Generator, site: Site) -> Mesh:
     jib_end = [[0, reach, high], [0, reach, high + 0.8]]
     x = np.arange(-reach * 0.35, reach - 1.5, 1.6)
     lattice = np.column_stack([x * 0, x, x * 0 + high]), np.column_stack([x * 0, x + 0.8, x * 0 + high + 1.1])
-    rope = sticks([[0, reach * 0.7, high]], [[0, reach * 0.7, high * 0.4]], 0.03, site.palette("tyre"), sections=3)
+    rope = rods([0, reach * 0.7, high], [0, reach * 0.7, high * 0.4], 0.03, site.palette("tyre"), sections=3)
     bars = [
-        sticks(low, high_ends, 0.04, steel, sections=3),
-        sticks(masts, masts + np.array([0, 0, high + 1]), 0.08, steel, sections=4),
-        sticks(jib, jib_end, 0.09, steel, sections=4),
-        sticks(*lattice, 0.04, steel, sections=3),
+        rods(low, high_ends, 0.04, steel, sections=3),
+        rods(masts, masts + np.array([0, 0, high + 1]), 0.08, steel, sections=4),
+        rods(jib, jib_end, 0.09, steel, sections=4),
+        rods(*lattice, 0.04, steel, sections=3),
     ]
     return join([*bars, rope, box(1.6, 2.5, 1.5).moved(y=-reach * 0.3, z=high - 1).of(site.palette("concrete"))])
 
@@ -141,13 +141,13 @@ def industrial_yard(rng: Generator) -> Scene:
         [
             cylinder(2.2, 6.0, sections=20).of(palette("metal")),
             cylinder(2.2, 0.9, 0.2, sections=20).moved(z=6).of(palette("metal")),
-            sticks(
+            rods(
                 [[2.3, y, 0] for y in (-0.25, 0.25)],
                 [[2.3, y, 6.8] for y in (-0.25, 0.25)],
                 0.03,
                 palette("dark metal"),
             ),
-            sticks(
+            rods(
                 [[2.3, -0.25, z] for z in np.arange(0.3, 6.6, 0.35)],
                 [[2.3, 0.25, z] for z in np.arange(0.3, 6.6, 0.35)],
                 0.02,
@@ -159,12 +159,12 @@ def industrial_yard(rng: Generator) -> Scene:
         site.add(tank.scaled(float(rng.uniform(0.6, 1.2))), x, float(rng.uniform(12, 19)))
     rack_y, z = float(rng.uniform(-9, 9)), float(rng.uniform(3.2, 5))
     legs = np.array([[x, rack_y + s, 0] for x in np.arange(-20, 21, 5.0) for s in (-0.8, 0.8)])
-    site.add(sticks(legs, legs + np.array([0, 0, z]), 0.09, palette.any_of("rust", "metal")))
+    site.add(rods(legs, legs + np.array([0, 0, z]), 0.09, palette.any_of("rust", "metal")))
     for offset in np.linspace(-0.7, 0.7, 4):
         site.add(
-            sticks(
-                [[-20, rack_y + offset, z + 0.15]],
-                [[20, rack_y + offset, z + 0.15]],
+            rods(
+                [-20, rack_y + offset, z + 0.15],
+                [20, rack_y + offset, z + 0.15],
                 float(rng.uniform(0.06, 0.16)),
                 palette.any_of("metal", "rust", "plastic"),
                 sections=9,

@@ -10,17 +10,17 @@ from math import pi
 import numpy as np
 
 from depthwire.training.mesh import Mesh, box, cylinder, join, revolved, tube
-from depthwire.training.scenes.instances import boxes, copies, quads, sticks
-from depthwire.training.scenes.outdoor_palette import Palette
+from depthwire.training.scenes.instances import boxes, copies, quads, rods
+from depthwire.training.scenes.outdoor_palette import OutdoorPalette
 
 
-def container(rng: np.random.Generator, palette: Palette) -> Mesh:
+def container(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A shipping container of 20 or 40 feet along x, with ribs and door bars."""
     long = 6.06 if rng.random() < 0.6 else 12.19
     paint = palette.another("container")
     ribs = np.arange(-long / 2 + 0.2, long / 2, 0.5)
     rib = np.concatenate([np.column_stack([ribs, ribs * 0 + s * 1.21, ribs * 0 + 0.15]) for s in (-1, 1)])
-    bars = sticks(
+    bars = rods(
         [[long / 2 + 0.04, y, 0.15] for y in (-0.8, -0.3, 0.3, 0.8)],
         [[long / 2 + 0.04, y, 2.45] for y in (-0.8, -0.3, 0.3, 0.8)],
         0.025,
@@ -29,7 +29,7 @@ def container(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join([box(long, 2.42, 2.59).of(paint), boxes(rib, (0.25, 0.06, 2.3), paint), bars])
 
 
-def pallets(rng: np.random.Generator, palette: Palette) -> Mesh:
+def pallets(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A stack of pallets, some under cartons."""
     layers = int(rng.integers(1, 9))
     wood = palette("wood")
@@ -48,7 +48,7 @@ def pallets(rng: np.random.Generator, palette: Palette) -> Mesh:
     return join(parts)
 
 
-def pipes(rng: np.random.Generator, palette: Palette) -> Mesh:
+def pipes(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A stack of pipes along x."""
     radius, long, base = float(rng.uniform(0.1, 0.5)), float(rng.uniform(3, 8)), int(rng.integers(2, 6))
     one = cylinder(radius, long, sections=12).moved(z=-long / 2).turned(roll=pi / 2)
@@ -62,21 +62,21 @@ def pipes(rng: np.random.Generator, palette: Palette) -> Mesh:
     return copies(one, spots).of(palette.any_of("concrete", "rust", "metal", "plastic"))
 
 
-def scaffold(rng: np.random.Generator, palette: Palette, bays: int = 4, lifts: int = 3) -> Mesh:
+def scaffold(rng: np.random.Generator, palette: OutdoorPalette, bays: int = 4, lifts: int = 3) -> Mesh:
     """Scaffolding along x: standards, ledgers, braces, decks, some with netting behind."""
     metal, wood = palette("metal"), palette("wood")
     bay, lift, deep = 2.4, 2.0, 0.9
     x = (np.arange(bays + 1) - bays / 2) * bay
     feet = np.array([[a, b, 0] for a in x for b in (0, deep)])
-    parts = [sticks(feet, feet + np.array([0, 0, lifts * lift + 1]), 0.025, metal)]
+    parts = [rods(feet, feet + np.array([0, 0, lifts * lift + 1]), 0.025, metal)]
     z = np.arange(1, lifts + 1) * lift
     levels = np.concatenate([z, z + 1.0, z + 0.5])
     front = np.array([[x[0], b, c] for c in levels for b in (0, deep)])
-    parts.append(sticks(front, front + np.array([bays * bay, 0, 0]), 0.022, metal))
+    parts.append(rods(front, front + np.array([bays * bay, 0, 0]), 0.022, metal))
     cross = np.array([[a, 0, c] for a in x[:-1] for c in z - lift])
     up = rng.random(len(cross)) < 0.5
     parts.append(
-        sticks(
+        rods(
             cross + np.where(up[:, None], [0, 0, 0], [bay, 0, 0]),
             cross + np.where(up[:, None], [bay, 0, lift], [0, 0, lift]),
             0.02,
@@ -103,14 +103,14 @@ def heap(rng: np.random.Generator, material: int, radius: float = 2.0) -> Mesh:
     return mound.moved(z=-0.05).of(material)
 
 
-def swing(rng: np.random.Generator, palette: Palette) -> Mesh:
+def swing(rng: np.random.Generator, palette: OutdoorPalette) -> Mesh:
     """A playground frame: a swing, a slide with a ladder."""
     metal, bright = palette.any_of("metal", "wood"), palette.another("plastic")
-    frame = sticks(
+    frame = rods(
         [[-1.5, -0.8, 0], [-1.5, 0.8, 0], [1.5, -0.8, 0], [1.5, 0.8, 0], [-1.5, 0, 2.2]],
         [[-1.5, 0, 2.2], [-1.5, 0, 2.2], [1.5, 0, 2.2], [1.5, 0, 2.2], [1.5, 0, 2.2]], 0.045, metal,
     )  # fmt: skip
-    ropes = sticks(
+    ropes = rods(
         [[x, 0, 2.2] for x in (-0.9, -0.5, 0.4, 0.8)],
         [[x, 0.1, 0.5] for x in (-0.9, -0.5, 0.4, 0.8)],
         0.01,
@@ -119,7 +119,7 @@ def swing(rng: np.random.Generator, palette: Palette) -> Mesh:
     )
     seats = boxes([[-0.7, 0.1, 0.47], [0.6, 0.1, 0.47]], (0.45, 0.2, 0.04), bright)
     slide = quads([[[2.4, -0.3, 1.8], [2.9, -0.3, 1.8], [2.9, 2.6, 0.2], [2.4, 2.6, 0.2]]], bright)
-    ladder = sticks(
+    ladder = rods(
         [[2.4, -0.3, 0], [2.9, -0.3, 0], *[[2.4, -0.3, z] for z in (0.4, 0.8, 1.2, 1.6)]],
         [[2.4, -0.3, 2.4], [2.9, -0.3, 2.4], *[[2.9, -0.3, z] for z in (0.4, 0.8, 1.2, 1.6)]],
         0.025,
