@@ -319,11 +319,12 @@ class Dispatcher:
                 return  # time is short, so that a worker should hold no more than its next batch
             if self._pacing.holds(link, pending, now):
                 continue
-            if self._pacing.is_too_early(links, link, pending, now):
+            cost_s = self._scheduler.forecast.cost_s(pending)
+            if self._pacing.is_too_early(links, link, pending, cost_s, now):
                 return
             if pending.attempts and link.in_flight:
                 return  # a suspect runs alone, so that it takes no neighbour with it
-            if not self._stage(link, pending):
+            if not self._stage(link, pending, cost_s):
                 return
 
     def _has_room(self, link: WorkerLink) -> bool:
@@ -338,7 +339,7 @@ class Dispatcher:
         staged = link.staged + self._pacing.held_for(link)
         return staged < 2 * link.hello.max_batch and len(link.in_flight) < 5 * link.hello.max_batch
 
-    def _stage(self, link: WorkerLink, pending: Pending) -> bool:
+    def _stage(self, link: WorkerLink, pending: Pending, cost_s: float) -> bool:
         """Reserve memory for a request and hand it to a worker; False if the arena has no room now."""
         result_block = self._outbox.reserve(pending.client, pending.layout.bytes)
         if result_block is None:
@@ -347,7 +348,7 @@ class Dispatcher:
         if image_block is None:
             self._outbox.release(result_block)
             return False
-        self._scheduler.take(pending)
+        self._scheduler.take(pending, cost_s)
         pending.image_block, pending.result_block = image_block, result_block
         if not self._hand_over(link, pending):
             self.supervisor.bury(link, "does not take its work", self._clock())

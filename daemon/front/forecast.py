@@ -158,13 +158,12 @@ class Forecast:
     def note_around(self, pending: Pending, decode_s: float, post_s: float) -> None:
         """Decoding a request's picture and making its result took so long, each in one thread."""
         key = pending.image_format, pending.width, pending.height
-        if (around := self._around.pop(key, None)) is None:
-            around = Around(decode_s, decode_s / 2, post_s)
-            if len(self._around) >= MAX_PICTURES:
-                del self._around[next(iter(self._around))]
-        else:
+        if (around := self._around.get(key)) is not None:
             around.note(decode_s, post_s)
-        self._around[key] = around  # behind those noted longer ago
+            return
+        if len(self._around) >= MAX_PICTURES:
+            del self._around[next(iter(self._around))]  # if it is still in use, it is soon known again
+        self._around[key] = Around(decode_s, decode_s / 2, post_s)
 
     def decode_s(self, pending: Pending) -> float | None:
         """How long decoding a request's picture takes, rarely more; None where nothing is known of such pictures."""

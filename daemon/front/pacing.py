@@ -39,12 +39,14 @@ class Pacing:
     def begin_turn(self) -> None:
         """All that waits is looked at anew. What is held again keeps its place."""
         self.wake_at = float("inf")
-        self._held.clear()
-        self._kept_places, self._places = self._places, {}
+        if self._held:
+            self._held.clear()
+        if self._places or self._kept_places:
+            self._kept_places, self._places = self._places, {}
 
     def may_go(self, links: Sequence[WorkerLink], pending: Pending) -> bool:
         """False for what lets others pass: a frame behind one that has not run yet, a picture too large for now."""
-        if pending in self._held or self._scheduler.is_overtaking(pending):
+        if pending.request.stream is not None and (pending in self._held or self._scheduler.is_overtaking(pending)):
             return False
         return any(self.may_decode(link, pending) and link.residency.is_ready(pending.bucket) for link in links)
 
@@ -57,14 +59,15 @@ class Pacing:
         )
         return large < max(1, self._scheduler.forecast.threads - 1)
 
-    def is_too_early(self, links: Sequence[WorkerLink], link: WorkerLink, pending: Pending, now: float) -> bool:
+    def is_too_early(
+        self, links: Sequence[WorkerLink], link: WorkerLink, pending: Pending, cost_s: float, now: float
+    ) -> bool:
         """Whether a request takes so long that others' turns should come before it, though nothing of theirs waits.
 
         Who sends one request after the other has none waiting at the moment of its answer. Without a moment's patience
         each of its requests would cost it one such as this, and not its share of the time. (Anticipatory scheduling:
         Iyer and Druschel 2001.)
         """
-        cost_s = self._scheduler.forecast.cost_s(pending)
         if cost_s <= _COSTLY_S:
             return False
         if link.staged:

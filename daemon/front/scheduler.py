@@ -171,10 +171,10 @@ class Scheduler:
         """The request at the head of each queue that is not empty."""
         return [self._first(queue) for queue in self._queues.values()]
 
-    def take(self, pending: Pending) -> None:
-        """Remove from its queue the request that `next_ready` returned; its client is charged for it."""
-        pending.charged_s = self.forecast.cost_s(pending)
-        self._turns.charge(pending.client, pending.charged_s)
+    def take(self, pending: Pending, cost_s: float) -> None:
+        """Remove from its queue the request that `next_ready` returned; its client is charged what it will cost."""
+        pending.charged_s = cost_s
+        self._turns.charge(pending.client, cost_s)
         self._dequeue(pending)
         if pending.request.stream is not None:
             self._ahead[pending.client, pending.request.stream] = pending

@@ -108,7 +108,7 @@ def test_who_has_had_more_of_the_time_has_more_requests_before_its_own(
     for _ in range(4):
         first = scheduler.next_ready([TABLE], NOW)
         assert first is not None
-        scheduler.take(first)
+        scheduler.take(first, scheduler.forecast.cost_s(first))
         first.worker = 0
     for _ in range(6):
         scheduler.admit(make_pending(b"late"))
@@ -179,7 +179,7 @@ def test_what_is_put_aside_does_not_come_before_a_newer_request(make_pending: Ma
 def run_all(scheduler: Scheduler) -> list[Pending]:
     taken = []
     while (pending := scheduler.next_ready([TABLE], NOW)) is not None:
-        scheduler.take(pending)
+        scheduler.take(pending, scheduler.forecast.cost_s(pending))
         pending.worker = 0
         taken.append(pending)
     return taken
@@ -248,7 +248,7 @@ def take_batch(scheduler: Scheduler, max_batch: int) -> list[Pending]:
     while len(batch) < max_batch and (pending := scheduler.next_ready([TABLE], NOW)) is not None:
         if batch and pending.bucket != batch[0].bucket:
             break
-        scheduler.take(pending)
+        scheduler.take(pending, scheduler.forecast.cost_s(pending))
         pending.worker = 0
         batch.append(pending)
     return batch

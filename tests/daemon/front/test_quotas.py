@@ -24,7 +24,7 @@ def admit(scheduler: Scheduler, *requests: Pending) -> None:
 def hand_over(scheduler: Scheduler, *requests: Pending) -> None:
     """They are with a worker from here on."""
     for pending in requests:
-        scheduler.take(pending)
+        scheduler.take(pending, scheduler.forecast.cost_s(pending))
         pending.worker = 0
 
 

@@ -33,7 +33,7 @@ def run_all(scheduler: Scheduler, tables: list[Residency] | None = None) -> list
     """Take what is ready until nothing is."""
     taken = []
     while (pending := scheduler.next_ready(tables or ALL, 0.0)) is not None:
-        scheduler.take(pending)
+        scheduler.take(pending, scheduler.forecast.cost_s(pending))
         pending.worker = 0
         taken.append(pending)
     return taken
@@ -94,7 +94,7 @@ def test_three_clients_take_turns_also_when_they_join_later(scheduler: Scheduler
     for _ in range(3):
         pending = scheduler.next_ready(ALL, 0.0)
         assert pending is not None
-        scheduler.take(pending)
+        scheduler.take(pending, scheduler.forecast.cost_s(pending))
         pending.worker = 0
         order.append(pending.client[0])
     admit(scheduler, make_pending(b"c"))
@@ -410,7 +410,7 @@ class SchedulerLife(RuleBasedStateMachine):
         assert pending.attempts or pending is min(
             mine, key=lambda other: (not other.attempts, other.place, other.ticket)
         )
-        self.scheduler.take(pending)
+        self.scheduler.take(pending, self.scheduler.forecast.cost_s(pending))
         pending.worker = 0
         self.waiting.remove(pending)
         self.running.append(pending)
