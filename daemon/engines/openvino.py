@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import subprocess
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -33,6 +32,7 @@ from depthwire.daemon.models.preprocess import normalise
 from depthwire.daemon.results.project import complete
 from depthwire.daemon.results.resample import interpolate_positions, upsample
 from depthwire.daemon.results.target import Target
+from depthwire.daemon.seam.launch import module_command
 from depthwire.daemon.seam.memory import usable_memory_bytes
 from depthwire.protocol.messages import PATCH
 
@@ -222,10 +222,10 @@ def _convert_in_process_of_its_own(checkpoint: Checkpoint, path: Path, folder: P
     """Have openvino_conversion.py write into `folder`. Raises OSError if it could not write, else ConversionFailed."""
     log.info("converting %s for OpenVINO; this is done once", checkpoint.name)
     kind = "metric" if checkpoint.metric else "relative"
-    arguments = ["-m", "depthwire.daemon.engines.openvino_conversion", checkpoint.encoder, kind, str(path), str(folder)]
+    arguments = [checkpoint.encoder, kind, str(path), str(folder)]
     try:
         done = subprocess.run(  # noqa: S603 - the interpreter that runs this, with arguments from the catalogue
-            [sys.executable, *arguments],
+            module_command("depthwire.daemon.engines.openvino_conversion", *arguments),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
