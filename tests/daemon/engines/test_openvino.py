@@ -208,6 +208,58 @@ sys.exit("torch" in sys.modules)
     assert "converting" not in done.stderr
 
 
+AUDIT = """
+import os, sys
+def hook(event, arguments):
+    if event == "socket.getaddrinfo" or (event == "socket.connect" and isinstance(arguments[1], tuple)):
+        said = f"{event} {arguments}"
+    elif event == "open" and isinstance(arguments[0], str) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        said = f"writes {arguments[0]}"
+    elif event == "os.mkdir":
+        said = f"writes {arguments[0]}"
+    else:
+        return
+    descriptor = os.open(os.environ["AUDIT_LOG"], os.O_WRONLY | os.O_APPEND) if not said.endswith("audit.log") else None
+    if descriptor is not None:
+        os.write(descriptor, f"{os.path.basename(sys.argv[0])} {said}\\n".encode())
+        os.close(descriptor)
+sys.addaudithook(hook)
+"""
+"""Notes every look-up, connection and opening for writing; as sitecustomize, in the process that converts too."""
+
+
+def test_importing_and_converting_asks_nobody_and_leaves_nothing_in_the_home(
+    tmp_path: Path, checkpoint_path: Path
+) -> None:
+    for name in ("hook", "home", "cache"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(AUDIT)
+    audit_log = tmp_path / "audit.log"
+    audit_log.touch()
+    script = f"""
+from pathlib import Path
+from depthwire.daemon.models import catalogue
+from depthwire.daemon.engines.choose import create_engine
+from depthwire.daemon.engines.engine import EngineOptions
+create_engine("openvino", EngineOptions()).load(catalogue.lookup("vitt", "starter"), Path({str(checkpoint_path)!r}))
+"""
+    quiet = ("CI", "GITHUB_ACTIONS", "BUILD_ID", "JENKINS_URL", "TF_BUILD", "TRAVIS")  # where OpenVINO would not ask
+    environment = {name: value for name, value in os.environ.items() if name not in quiet}
+    environment |= {
+        "PYTHONPATH": str(tmp_path / "hook"),
+        "AUDIT_LOG": str(audit_log),
+        "HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    noted = audit_log.read_text()
+    assert "positions.npy" in noted, "the conversion's process was not audited"
+    assert "socket." not in noted
+    assert str(tmp_path / "home") not in noted
+    assert list((tmp_path / "home").iterdir()) == []
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "foreign version"])
 def test_a_damaged_cache_is_made_again(
     cache_folder: Path,
