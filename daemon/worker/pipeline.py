@@ -32,7 +32,7 @@ log = logging.getLogger("depthwire.worker")
 Result = TypeVar("Result")
 
 EXIT_POISONED = 70
-"""The device answers nothing but errors: only a new process helps (EX_SOFTWARE)."""
+"""The device answers nothing but errors, or a thread has ended: only a new process helps (EX_SOFTWARE)."""
 
 
 @dataclass(eq=False)
@@ -60,6 +60,20 @@ def take_batch(ready: list[Staged], max_batch: int) -> list[Staged]:
     for staged in batch:
         ready.remove(staged)
     return batch
+
+
+def _or_end(step: Callable[..., None], *arguments: Any) -> None:
+    """Run what a thread of the worker is for; an exception that leaves it ends the process, and the front replaces it.
+
+    Each request's errors are answered within. Whatever passes that is a fault of ours, after which the thread would be
+    missing, or an answer, while pings are answered as ever and nobody notices.
+    """
+    try:
+        step(*arguments)
+    except BaseException:
+        log.critical("the worker cannot go on and is to be replaced", exc_info=True)
+        logging.shutdown()
+        os._exit(EXIT_POISONED)
 
 
 class Worker:
@@ -96,7 +110,7 @@ class Worker:
 
     def run(self) -> None:
         """Serve the front until it says Stop or goes away."""
-        threading.Thread(target=self._run_engine, name="engine", daemon=True).start()
+        threading.Thread(target=_or_end, args=(self._run_engine,), name="engine", daemon=True).start()
         engine = self._engine
         self._send(
             jobs.Hello(
@@ -109,7 +123,7 @@ class Worker:
                 engine.memory_bytes,
             )
         )
-        self._intake.run()
+        _or_end(self._intake.run)
 
     def _hear(self, message: jobs.Message) -> bool:
         """Take note of what the front says; False if that is to end."""
@@ -123,11 +137,11 @@ class Worker:
             case jobs.Ping(number):
                 self._send(jobs.Pong(number))
             case jobs.Load(encoder, dataset):
-                self._loader.submit(self._load, encoder, dataset)
+                self._loader.submit(_or_end, self._load, encoder, dataset)
             case jobs.Unload(encoder, dataset):
                 self._networks.pop((encoder, dataset), None)
             case jobs.Warm() as warm:
-                self._warmer.submit(self._warm, warm)
+                self._warmer.submit(_or_end, self._warm, warm)
             case jobs.Forget(encoder, dataset, height, width):
                 if (network := self._networks.get((encoder, dataset))) is not None:
                     network.forget(height, width)
@@ -208,7 +222,7 @@ class Worker:
             if len(self._live) == 1:
                 self._finish(staged, output)
             else:
-                self._finishers.submit(self._finish, staged, output)
+                self._finishers.submit(_or_end, self._finish, staged, output)
 
     def _finish(self, staged: Staged, output: Any) -> None:
         job, begun = staged.job, time.monotonic()
