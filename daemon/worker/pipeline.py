@@ -23,6 +23,7 @@ from depthwire.daemon.images.decode import decode_image
 from depthwire.daemon.models import catalogue, checkpoints
 from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.arena import map_arena
+from depthwire.daemon.worker.ending import end_process
 from depthwire.daemon.worker.intake import Intake
 from depthwire.daemon.worker.result_writer import ResultWriter
 from depthwire.protocol import DepthwireError, InternalError, ModelNotFoundError
@@ -72,8 +73,7 @@ def _or_end(step: Callable[..., None], *arguments: Any) -> None:
         step(*arguments)
     except BaseException:
         log.critical("the worker cannot go on and is to be replaced", exc_info=True)
-        logging.shutdown()
-        os._exit(EXIT_POISONED)
+        end_process(EXIT_POISONED)
 
 
 class Worker:
@@ -194,7 +194,7 @@ class Worker:
         try:
             self._starts.send(jobs.pack(jobs.Started([staged.job.ticket for staged in batch])))
         except OSError:  # as in `_send`
-            os._exit(1)
+            end_process(1)
 
     def _run_batch(self, batch: Sequence[Staged], *, is_last_try: bool = False) -> None:
         """Infer a batch; where it fails as a whole, its parts on their own, so that one input fails only itself.
@@ -278,7 +278,7 @@ class Worker:
         """End this process where no other answer than errors can follow: the front replaces it, and tries again."""
         if self._engine.is_poisoned(error):
             log.critical("the device is unusable until this worker is replaced", exc_info=error)
-            os._exit(EXIT_POISONED)
+            end_process(EXIT_POISONED)
 
     def _try_twice(self, step: Callable[[], Result]) -> Result:
         """Do a step of one request's work again after an error that says nothing of the request."""
@@ -317,4 +317,4 @@ class Worker:
             with self._send_lock:
                 self._channel.send(jobs.pack(message))
         except OSError:  # the front is gone, and with it the reason to be
-            os._exit(1)
+            end_process(1)

@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -19,9 +21,13 @@ from numpy.typing import NDArray
 from depthwire.daemon.engines import choose
 from depthwire.daemon.engines.choose import create_engine
 from depthwire.daemon.engines.engine import EngineOptions
+from depthwire.daemon.front.supervisor import WorkerLink
 from depthwire.daemon.models import catalogue
 from depthwire.daemon.models.checkpoints import resolve
+from depthwire.daemon.models.staging import PREFIX
 from depthwire.daemon.results.target import Target
+from depthwire.daemon.seam import jobs
+from depthwire.daemon.seam.arena import Arena
 
 pytest.importorskip("openvino")
 
@@ -325,6 +331,31 @@ def test_a_wrong_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConversionFailed, match=r"weights\.safetensors"):
         OpenVinoEngine(EngineOptions(), cache_folder).load(STARTER, path)
     assert list(cache_folder.iterdir()) == []
+
+
+def test_a_worker_that_ends_while_it_converts_leaves_neither_process_nor_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "depthwire" / "openvino"
+    arena = Arena(2**20)
+    options = jobs.WorkerOptions("openvino", "cpu", "auto", 1, 1, "exact", None, False, "critical", "text")
+    link = WorkerLink(0, options, arena.fd, 0.0)
+    try:
+        assert link.send(jobs.Load("vitt", "starter"))
+        deadline = time.monotonic() + 60
+        while not (children := psutil.Process(link.pid).children()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert [path.name.startswith(PREFIX) for path in folder.iterdir()] == [True]
+        link.stop()
+        link.wait(60)
+        assert link.has_exited()
+        assert list(folder.iterdir()) == []
+        assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    finally:
+        link.kill()
+        arena.close()
 
 
 # ------------------------------------------------------------------------------------------------------- settings
