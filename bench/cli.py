@@ -33,6 +33,7 @@ from depthwire.bench.standard import (
 )
 from depthwire.bench.transport import ROUNDS, SIZES, transport_table
 from depthwire.client import DepthwireError
+from depthwire.daemon.seam.launch import keep_current_folder_from_children
 
 DEFAULT_OUT = Path("bench-out")
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -95,6 +96,7 @@ _engine_options = _options(
 @click.version_option(package_name="depthwire")
 def main() -> None:
     """Measure depthwire: loads, the engine and the transport on their own, other servers for comparison."""
+    keep_current_folder_from_children()
 
 
 @main.command()

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 import click
 
 from depthwire.client import DepthClient, DepthwireError
+from depthwire.daemon.seam.launch import module_command
 
 READY_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 10.0
@@ -47,7 +47,7 @@ def running(
     """
     with tempfile.TemporaryFile(prefix="depthwire-bench-") as log:
         process = subprocess.Popen(  # noqa: S603 - modules of this package
-            [sys.executable, "-m", module, *arguments],
+            module_command(module, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -12,6 +12,7 @@ from depthwire.daemon.config import Config, InvalidSettings, config_options, fro
 from depthwire.daemon.logs import set_up_logging
 from depthwire.daemon.models import checkpoints
 from depthwire.daemon.models.catalogue import InvalidInputSize, ModelKey, UnknownModel, parse_model_key
+from depthwire.daemon.seam.launch import open_standard_descriptors
 
 log = logging.getLogger("depthwire")
 
@@ -25,6 +26,7 @@ def main(**options: Any) -> None:
     Every setting is also a variable (--max-batch is DEPTHWIRE_MAX_BATCH) and a key of the --config file (max_batch).
     Ends on SIGTERM or Ctrl-C after it has answered all that it admitted.
     """
+    open_standard_descriptors()
     config = from_options(options)
     set_up_logging(config.log_level, config.log_format)
     from depthwire.daemon.front.loop import Front

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+import depthwire.daemon.engines  # noqa: F401 - which keeps `import openvino` of any test from calling home
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("depthwire")

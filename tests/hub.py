@@ -29,6 +29,7 @@ class StandInHub(ThreadingHTTPServer):
         """Whether the connection ends in the middle of the content."""
         self.missing = False
         self.requests: list[str] = []
+        self.user_agents: set[str] = set()
 
     @property
     def endpoint(self) -> str:
@@ -47,6 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, with_body: bool) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
+        self.server.user_agents.add(self.headers["User-Agent"])
         revision = self.server.revisions.get(self.path)
         if self.server.missing or revision is None:
             self.send_response(404)

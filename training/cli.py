@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from depthwire.daemon.seam.launch import keep_current_folder_from_children
 from depthwire.training.errors import TrainingError
 
 _NEW = click.Path(path_type=Path)
@@ -32,6 +33,7 @@ class TrainingGroup(click.Group):
 @click.group(cls=TrainingGroup)
 def main() -> None:
     """Render training scenes, train the starter model on them, evaluate and export it."""
+    keep_current_folder_from_children()
 
 
 @main.command()

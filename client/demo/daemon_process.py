@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from depthwire.client.sync_client import DepthClient
+from depthwire.daemon.seam.launch import module_command
 from depthwire.protocol import DepthwireError
 
 START_TIMEOUT_S = 120.0
@@ -38,7 +38,7 @@ class DaemonProcess:
     def __init__(self, arguments: Sequence[str], log_path: Path) -> None:
         self.log_path = log_path
         self.endpoint = f"tcp://127.0.0.1:{_free_port()}"
-        self._command = [sys.executable, "-m", "depthwire.daemon", "--bind", self.endpoint, *arguments]
+        self._command = module_command("depthwire.daemon", "--bind", self.endpoint, *arguments)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
 

@@ -2,11 +2,13 @@
 made from, believed only if every byte is the one that was written. The engines that convert use it.
 
 An entry appears whole, by a rename, or not at all, and is never changed afterwards: it may be mapped by a running
-process. Whatever goes wrong with the disk, the caller goes on without a cache.
+process. Whatever goes wrong with the disk, the caller goes on without a cache. A cache that may only be read (another
+user's, an image's layer) is as good as one's own: only what was read and is wrong is damaged, and made again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -26,12 +28,16 @@ UNUSED_DAYS = 60
 """Entries that nobody read for so long are deleted: those of old versions would pile up otherwise."""
 
 
-def user_cache_folder() -> Path:
-    """Where this user's programs keep what they can make again: XDG_CACHE_HOME, else ~/.cache."""
+def user_cache_folder() -> Path | None:
+    """Where this user's programs keep what they can make again: XDG_CACHE_HOME, else ~/.cache; None without a home."""
     configured = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is invalid and to be ignored.
-    base = Path(configured) if Path(configured).is_absolute() else Path("~/.cache").expanduser()
-    return base / "depthwire"
+    if Path(configured).is_absolute():  # the XDG specification: a relative path is invalid and to be ignored
+        return Path(configured) / "depthwire"
+    try:
+        home = Path("~").expanduser()
+    except RuntimeError:  # a user that the machine knows nothing of, as in many a container
+        return None
+    return home / ".cache" / "depthwire" if home.is_absolute() else None
 
 
 def file_digest(path: Path) -> str:
@@ -44,29 +50,35 @@ def file_digest(path: Path) -> str:
 
 
 class CompiledCache:
-    """Entries under `folder`, each a folder of files."""
+    """Entries under `folder`, each a folder of files; without a folder nothing is found and nothing kept."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._warned = False
 
     def find(self, name: str, ingredients: dict[str, Any]) -> Path | None:
         """The folder of the entry made from `ingredients`, or None. A damaged one is deleted, with a warning.
 
+        One that cannot be read now is left where it is, with a warning: it may be another's, and good.
+
         Args:
             name: for people who look into the folder.
             ingredients: all that the entry depends on; must be representable as JSON.
         """
-        entry = self._path(name, ingredients)
+        if self._folder is None:
+            return None
+        entry = self._path(self._folder, name, ingredients)
         try:
             if not entry.is_dir():
                 return None
             reason = _damage(entry, ingredients)
-            if reason is None:
-                os.utime(entry / MANIFEST)
-                return entry
         except OSError as error:
-            reason = str(error)
+            log.warning("the cached network %s cannot be read: %s", entry, error)
+            return None
+        if reason is None:
+            with contextlib.suppress(OSError):  # a note for those who tidy up, which may not be ours to write
+                os.utime(entry / MANIFEST)
+            return entry
         log.warning("the cached network %s is damaged (%s) and is made again", entry, reason)
         self.discard(entry)
         return None
@@ -77,10 +89,15 @@ class CompiledCache:
         None if the disk does not let that happen: the folder cannot be written, the disk is full, … Says so once.
         Errors of `make` that are not OSError pass through.
         """
-        entry = self._path(name, ingredients)
+        if self._folder is None:
+            self._warn_once("there is no home folder; name a folder for them by XDG_CACHE_HOME")
+            return None
+        entry = self._path(self._folder, name, ingredients)
         try:
+            if entry.is_dir():  # it was not found, so that what cannot be told apart from it would be made in vain
+                _damage(entry, ingredients)
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._remove_unused()
+            _remove_unused(self._folder)
             with staging_folder(self._folder) as staging:
                 make(staging)
                 files = {path.name: file_digest(path) for path in staging.iterdir()}
@@ -88,18 +105,21 @@ class CompiledCache:
                 self._publish(staging, entry, ingredients)
             return entry
         except OSError as error:
-            if not self._warned:
-                log.warning("converted networks are not cached, each start converts them again: %s", error)
-                self._warned = True
+            self._warn_once(str(error))
             return None
 
     def discard(self, entry: Path) -> None:
         """Delete an entry. A process that has mapped its files keeps them."""
         shutil.rmtree(entry, ignore_errors=True)
 
-    def _path(self, name: str, ingredients: dict[str, Any]) -> Path:
+    def _warn_once(self, reason: str) -> None:
+        if not self._warned:
+            log.warning("converted networks are not cached, each start converts them again: %s", reason)
+            self._warned = True
+
+    def _path(self, folder: Path, name: str, ingredients: dict[str, Any]) -> Path:
         key = hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
-        return self._folder / f"{name}-{key[:32]}"
+        return folder / f"{name}-{key[:32]}"
 
     def _publish(self, staging: Path, entry: Path, ingredients: dict[str, Any]) -> None:
         try:
@@ -113,10 +133,14 @@ class CompiledCache:
             self.discard(entry)
             staging.rename(entry)
 
-    def _remove_unused(self) -> None:
-        now = time.time()
-        for manifest in self._folder.glob(f"*/{MANIFEST}"):
-            if now - manifest.stat().st_mtime > 24 * 3600.0 * UNUSED_DAYS:
+
+def _remove_unused(folder: Path) -> None:
+    """This user's own: who may only read another's entry cannot note that it is in use."""
+    now = time.time()
+    for manifest in folder.glob(f"*/{MANIFEST}"):
+        with contextlib.suppress(OSError):  # another process may tidy up at the same time
+            status = manifest.stat()
+            if status.st_uid == os.geteuid() and now - status.st_mtime > 24 * 3600.0 * UNUSED_DAYS:
                 shutil.rmtree(manifest.parent, ignore_errors=True)
 
 

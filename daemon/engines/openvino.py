@@ -9,8 +9,8 @@ size, is an input.
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -33,6 +33,8 @@ from depthwire.daemon.models.preprocess import normalise
 from depthwire.daemon.results.project import complete
 from depthwire.daemon.results.resample import interpolate_positions, upsample
 from depthwire.daemon.results.target import Target
+from depthwire.daemon.seam.children import run_child
+from depthwire.daemon.seam.launch import module_command
 from depthwire.daemon.seam.memory import usable_memory_bytes
 from depthwire.protocol.messages import PATCH
 
@@ -127,7 +129,9 @@ class OpenVinoEngine:
         self.max_batch = options.max_batch or 1
         self.memory_bytes = int(MEMORY_SHARE * usable_memory_bytes())
         self._threads = options.threads
-        self._cache = CompiledCache(cache_folder or user_cache_folder() / "openvino")
+        if cache_folder is None and (own := user_cache_folder()) is not None:
+            cache_folder = own / "openvino"
+        self._cache = CompiledCache(cache_folder)
 
     def load(self, checkpoint: Checkpoint, path: Path | None) -> OpenVinoNetwork:
         """The checkpoint, converted unless that was done before.
@@ -140,7 +144,10 @@ class OpenVinoEngine:
         if entry is not None:
             try:
                 return self._open(entry)
-            except (RuntimeError, OSError, ValueError) as error:
+            except OSError as error:  # it has just been read to the end: this says nothing of the entry
+                log.warning("the cached network %s cannot be opened: %s", entry, error)
+                return self._convert_in_memory(checkpoint, path)
+            except (RuntimeError, ValueError) as error:
                 log.warning("the cached network %s cannot be read and is made again: %s", entry, error)
                 self._cache.discard(entry)
         entry = self._cache.store(
@@ -222,16 +229,10 @@ def _convert_in_process_of_its_own(checkpoint: Checkpoint, path: Path, folder: P
     """Have openvino_conversion.py write into `folder`. Raises OSError if it could not write, else ConversionFailed."""
     log.info("converting %s for OpenVINO; this is done once", checkpoint.name)
     kind = "metric" if checkpoint.metric else "relative"
-    arguments = ["-m", "depthwire.daemon.engines.openvino_conversion", checkpoint.encoder, kind, str(path), str(folder)]
+    arguments = [checkpoint.encoder, kind, str(path), str(folder), str(os.getpid())]
+    command = module_command("depthwire.daemon.engines.openvino_conversion", *arguments)
     try:
-        done = subprocess.run(  # noqa: S603 - the interpreter that runs this, with arguments from the catalogue
-            [sys.executable, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=CONVERSION_TIMEOUT_S,
-            check=False,
-        )
+        done = run_child(command, CONVERSION_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise ConversionFailed(f"converting {checkpoint.name} took longer than {error.timeout:.0f} s") from None
     if done.returncode == EXIT_CANNOT_WRITE:

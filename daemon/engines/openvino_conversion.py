@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from depthwire.daemon.engines.openvino_files import EXIT_CANNOT_WRITE, EXIT_WRONG_CHECKPOINT, MODEL_FILE, POSITIONS_FILE
 from depthwire.daemon.models.depth_anything import WrongCheckpoint, build
+from depthwire.daemon.seam.children import die_with_parent
 from depthwire.protocol.messages import PATCH
 
 PICTURE, POSITIONS = "picture", "positions"
@@ -56,11 +57,13 @@ def convert(encoder: str, metric: bool, path: Path) -> tuple[openvino.Model, NDA
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m … ENCODER metric|relative CHECKPOINT FOLDER` writes the converted network into FOLDER.
+    """`python -m … ENCODER metric|relative CHECKPOINT FOLDER PARENT` writes the converted network into FOLDER.
 
-    Tells what is wrong on standard output, and by the exit status whether it is the checkpoint or the folder.
+    Is gone when the process PARENT, which started it, is. Tells what is wrong on standard output, and by the exit
+    status whether it is the checkpoint or the folder.
     """
-    encoder, kind, path, folder = arguments
+    encoder, kind, path, folder, parent = arguments
+    die_with_parent(int(parent))
     os.nice(NICENESS)
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.ERROR)

@@ -13,7 +13,6 @@ import os
 import select
 import socket
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from depthwire.daemon.front.proof import Proof
 from depthwire.daemon.front.residency import Residency
 from depthwire.daemon.front.scheduler import Pending
 from depthwire.daemon.seam import jobs
+from depthwire.daemon.seam.launch import module_command
 
 log = logging.getLogger("depthwire.supervisor")
 
@@ -82,7 +82,7 @@ class WorkerLink:
         self._channel.setblocking(False)
         self._starts.setblocking(False)
         descriptors = (theirs.fileno(), their_starts.fileno(), arena_fd)
-        command = [sys.executable, "-m", "depthwire.daemon.worker", *map(str, descriptors), options.to_json()]
+        command = module_command("depthwire.daemon.worker", *map(str, descriptors), options.to_json())
         with theirs, their_starts:
             self._process = subprocess.Popen(  # noqa: S603 - our own module with our own arguments
                 command, pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True

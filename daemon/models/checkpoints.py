@@ -157,6 +157,7 @@ def _download(checkpoint: Checkpoint, folder: Path | None, progress: bool) -> Pa
 
 
 def _fetch(checkpoint: Checkpoint, folder: Path | None, staging: Path, progress: bool) -> Path:
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else each request tells which torch is installed here
     try:
         from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
         from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars

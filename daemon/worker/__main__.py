@@ -16,6 +16,7 @@ from depthwire.daemon.engines.engine import EngineOptions
 from depthwire.daemon.logs import set_up_logging
 from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.cores import usable_cores
+from depthwire.daemon.worker.ending import end_process
 from depthwire.daemon.worker.pipeline import Worker
 
 log = logging.getLogger("depthwire.worker")
@@ -38,9 +39,7 @@ def main() -> None:
         logging.shutdown()
         os._exit(os.EX_CONFIG if is_refusal else os.EX_TEMPFAIL)  # at once: the front is about to end what hung up
     Worker(channel, starts, int(arena_fd), engine, options, threads).run()
-    # Threads may be deep inside native code that no exception reaches; the front has all it waits for.
-    logging.shutdown()
-    os._exit(0)
+    end_process(0)  # the front has all it waits for
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from depthwire.daemon.images.decode import decode_image
 from depthwire.daemon.models import catalogue, checkpoints
 from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.arena import map_arena
+from depthwire.daemon.worker.ending import end_process
 from depthwire.daemon.worker.intake import Intake
 from depthwire.daemon.worker.result_writer import ResultWriter
 from depthwire.protocol import DepthwireError, InternalError, ModelNotFoundError
@@ -32,7 +33,7 @@ log = logging.getLogger("depthwire.worker")
 Result = TypeVar("Result")
 
 EXIT_POISONED = 70
-"""The device answers nothing but errors: only a new process helps (EX_SOFTWARE)."""
+"""The device answers nothing but errors, or a thread has ended: only a new process helps (EX_SOFTWARE)."""
 
 
 @dataclass(eq=False)
@@ -60,6 +61,19 @@ def take_batch(ready: list[Staged], max_batch: int) -> list[Staged]:
     for staged in batch:
         ready.remove(staged)
     return batch
+
+
+def _or_end(step: Callable[..., None], *arguments: Any) -> None:
+    """Run what a thread of the worker is for; an exception that leaves it ends the process, and the front replaces it.
+
+    Each request's errors are answered within. Whatever passes that is a fault of ours, after which the thread would be
+    missing, or an answer, while pings are answered as ever and nobody notices.
+    """
+    try:
+        step(*arguments)
+    except BaseException:
+        log.critical("the worker cannot go on and is to be replaced", exc_info=True)
+        end_process(EXIT_POISONED)
 
 
 class Worker:
@@ -96,7 +110,7 @@ class Worker:
 
     def run(self) -> None:
         """Serve the front until it says Stop or goes away."""
-        threading.Thread(target=self._run_engine, name="engine", daemon=True).start()
+        threading.Thread(target=_or_end, args=(self._run_engine,), name="engine", daemon=True).start()
         engine = self._engine
         self._send(
             jobs.Hello(
@@ -109,7 +123,7 @@ class Worker:
                 engine.memory_bytes,
             )
         )
-        self._intake.run()
+        _or_end(self._intake.run)
 
     def _hear(self, message: jobs.Message) -> bool:
         """Take note of what the front says; False if that is to end."""
@@ -123,11 +137,11 @@ class Worker:
             case jobs.Ping(number):
                 self._send(jobs.Pong(number))
             case jobs.Load(encoder, dataset):
-                self._loader.submit(self._load, encoder, dataset)
+                self._loader.submit(_or_end, self._load, encoder, dataset)
             case jobs.Unload(encoder, dataset):
                 self._networks.pop((encoder, dataset), None)
             case jobs.Warm() as warm:
-                self._warmer.submit(self._warm, warm)
+                self._warmer.submit(_or_end, self._warm, warm)
             case jobs.Forget(encoder, dataset, height, width):
                 if (network := self._networks.get((encoder, dataset))) is not None:
                     network.forget(height, width)
@@ -183,7 +197,7 @@ class Worker:
         try:
             self._starts.send(jobs.pack(jobs.Started([staged.job.ticket for staged in batch])))
         except OSError:  # as in `_send`
-            os._exit(1)
+            end_process(1)
 
     def _run_batch(self, batch: Sequence[Staged], *, is_last_try: bool = False) -> None:
         """Infer a batch; where it fails as a whole, its parts on their own, so that one input fails only itself.
@@ -211,7 +225,7 @@ class Worker:
             if len(self._live) == 1:
                 self._finish(staged, output)
             else:
-                self._finishers.submit(self._finish, staged, output)
+                self._finishers.submit(_or_end, self._finish, staged, output)
 
     def _finish(self, staged: Staged, output: Any) -> None:
         job, begun = staged.job, time.monotonic()
@@ -267,7 +281,7 @@ class Worker:
         """End this process where no other answer than errors can follow: the front replaces it, and tries again."""
         if self._engine.is_poisoned(error):
             log.critical("the device is unusable until this worker is replaced", exc_info=error)
-            os._exit(EXIT_POISONED)
+            end_process(EXIT_POISONED)
 
     def _try_twice(self, step: Callable[[], Result]) -> Result:
         """Do a step of one request's work again after an error that says nothing of the request."""
@@ -306,4 +320,4 @@ class Worker:
             with self._send_lock:
                 self._channel.send(jobs.pack(message))
         except OSError:  # the front is gone, and with it the reason to be
-            os._exit(1)
+            end_process(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from depthwire.daemon.engines import compiled_cache
 from depthwire.daemon.engines.compiled_cache import MANIFEST, CompiledCache, user_cache_folder
 from depthwire.daemon.models.staging import PREFIX
 
@@ -142,6 +144,67 @@ def test_leftovers_and_long_unused_entries_are_deleted(cache: CompiledCache, ent
     os.utime(entry / MANIFEST, (long_ago, long_ago))
     other = cache.store("vitb", {"checkpoint": "other"}, make)
     assert list((tmp_path / "cache").iterdir()) == [other]
+
+
+def no_permission(*_: object, **__: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_an_entry_that_may_only_be_read_is_used(
+    cache: CompiledCache, entry: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(os, "utime", no_permission)
+    assert cache.find("vits", INGREDIENTS) == entry
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.EIO], ids=errno.errorcode.get)
+def test_an_entry_that_cannot_be_read_now_is_neither_damaged_nor_deleted(
+    cache: CompiledCache, entry: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    made = []
+
+    def fail(path: Path) -> str:
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled_cache, "file_digest", fail)
+        assert cache.find("vits", INGREDIENTS) is None
+        assert cache.store("vits", INGREDIENTS, made.append) is None
+    assert made == [], "what cannot be kept was made all the same"
+    assert "damaged" not in caplog.text
+    assert os.strerror(number) in caplog.text
+    assert cache.find("vits", INGREDIENTS) == entry
+
+
+@pytest.mark.parametrize("whose", ["another's", "gone"])
+def test_tidying_up_leaves_what_is_not_ours_and_what_has_gone(
+    cache: CompiledCache, entry: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    os.utime(entry / MANIFEST, (0, 0))
+    if whose == "another's":
+        monkeypatch.setattr(os, "geteuid", lambda: entry.stat().st_uid + 1)
+    else:
+        monkeypatch.setattr(Path, "glob", lambda folder, _: [folder / "gone" / MANIFEST])
+    assert cache.store("vitb", {"checkpoint": "other"}, make) is not None
+    assert entry.is_dir()
+
+
+def test_without_a_home_nothing_is_kept_and_it_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nobody(*_: object) -> None:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert user_cache_folder() is None
+    cache = CompiledCache(None)
+    assert cache.find("vits", INGREDIENTS) is None
+    assert [cache.store("vits", INGREDIENTS, make) for _ in range(2)] == [None, None]
+    (record,) = caplog.records
+    assert "XDG_CACHE_HOME" in record.getMessage()
 
 
 def test_the_folder_follows_the_xdg_rules(monkeypatch: pytest.MonkeyPatch) -> None:

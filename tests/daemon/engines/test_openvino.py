@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -19,9 +21,13 @@ from numpy.typing import NDArray
 from depthwire.daemon.engines import choose
 from depthwire.daemon.engines.choose import create_engine
 from depthwire.daemon.engines.engine import EngineOptions
+from depthwire.daemon.front.supervisor import WorkerLink
 from depthwire.daemon.models import catalogue
 from depthwire.daemon.models.checkpoints import resolve
+from depthwire.daemon.models.staging import PREFIX
 from depthwire.daemon.results.target import Target
+from depthwire.daemon.seam import jobs
+from depthwire.daemon.seam.arena import Arena
 
 pytest.importorskip("openvino")
 
@@ -208,6 +214,58 @@ sys.exit("torch" in sys.modules)
     assert "converting" not in done.stderr
 
 
+AUDIT = """
+import os, sys
+def hook(event, arguments):
+    if event == "socket.getaddrinfo" or (event == "socket.connect" and isinstance(arguments[1], tuple)):
+        said = f"{event} {arguments}"
+    elif event == "open" and isinstance(arguments[0], str) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        said = f"writes {arguments[0]}"
+    elif event == "os.mkdir":
+        said = f"writes {arguments[0]}"
+    else:
+        return
+    descriptor = os.open(os.environ["AUDIT_LOG"], os.O_WRONLY | os.O_APPEND) if not said.endswith("audit.log") else None
+    if descriptor is not None:
+        os.write(descriptor, f"{os.path.basename(sys.argv[0])} {said}\\n".encode())
+        os.close(descriptor)
+sys.addaudithook(hook)
+"""
+"""Notes every look-up, connection and opening for writing; as sitecustomize, in the process that converts too."""
+
+
+def test_importing_and_converting_asks_nobody_and_leaves_nothing_in_the_home(
+    tmp_path: Path, checkpoint_path: Path
+) -> None:
+    for name in ("hook", "home", "cache"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(AUDIT)
+    audit_log = tmp_path / "audit.log"
+    audit_log.touch()
+    script = f"""
+from pathlib import Path
+from depthwire.daemon.models import catalogue
+from depthwire.daemon.engines.choose import create_engine
+from depthwire.daemon.engines.engine import EngineOptions
+create_engine("openvino", EngineOptions()).load(catalogue.lookup("vitt", "starter"), Path({str(checkpoint_path)!r}))
+"""
+    quiet = ("CI", "GITHUB_ACTIONS", "BUILD_ID", "JENKINS_URL", "TF_BUILD", "TRAVIS")  # where OpenVINO would not ask
+    environment = {name: value for name, value in os.environ.items() if name not in quiet}
+    environment |= {
+        "PYTHONPATH": str(tmp_path / "hook"),
+        "AUDIT_LOG": str(audit_log),
+        "HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    noted = audit_log.read_text()
+    assert "positions.npy" in noted, "the conversion's process was not audited"
+    assert "socket." not in noted
+    assert str(tmp_path / "home") not in noted
+    assert list((tmp_path / "home").iterdir()) == []
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "foreign version"])
 def test_a_damaged_cache_is_made_again(
     cache_folder: Path,
@@ -273,6 +331,31 @@ def test_a_wrong_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConversionFailed, match=r"weights\.safetensors"):
         OpenVinoEngine(EngineOptions(), cache_folder).load(STARTER, path)
     assert list(cache_folder.iterdir()) == []
+
+
+def test_a_worker_that_ends_while_it_converts_leaves_neither_process_nor_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "depthwire" / "openvino"
+    arena = Arena(2**20)
+    options = jobs.WorkerOptions("openvino", "cpu", "auto", 1, 1, "exact", None, False, "critical", "text")
+    link = WorkerLink(0, options, arena.fd, 0.0)
+    try:
+        assert link.send(jobs.Load("vitt", "starter"))
+        deadline = time.monotonic() + 60
+        while not (children := psutil.Process(link.pid).children()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert [path.name.startswith(PREFIX) for path in folder.iterdir()] == [True]
+        link.stop()
+        link.wait(60)
+        assert link.has_exited()
+        assert list(folder.iterdir()) == []
+        assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    finally:
+        link.kill()
+        arena.close()
 
 
 # ------------------------------------------------------------------------------------------------------- settings

@@ -181,6 +181,21 @@ def test_a_download_lands_in_the_folder_under_its_official_name(hub: StandInHub,
     assert list(folder.iterdir()) == [path]
 
 
+def test_a_download_tells_the_hub_nothing_of_this_machine(hub: StandInHub, tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from depthwire.daemon.models import catalogue, checkpoints\n"
+        "catalogue_entry = catalogue.lookup('vits', 'hypersim')\n"
+        f"checkpoints._fetch(catalogue_entry, None, Path({str(tmp_path)!r}), False)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "HF_ENDPOINT": hub.endpoint}, check=True, timeout=60
+    )
+    assert hub.user_agents
+    named = {part.split("/")[0].strip() for agent in hub.user_agents for part in agent.split(";")}
+    assert named <= {"unknown", "hf_hub", "python"}
+
+
 def test_without_a_folder_it_lands_in_the_hub_cache_where_the_client_finds_it(hub: StandInHub, cache: Path) -> None:
     from huggingface_hub import hf_hub_download
 

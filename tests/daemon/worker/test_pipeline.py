@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -412,6 +413,49 @@ def test_only_settings_that_can_never_work_end_a_worker_with_78(
     with pytest.raises(SystemExit) as exit_:
         entry.main()
     assert exit_.value.code == status
+
+
+BROKEN = """
+import sys
+if "depthwire.daemon.worker" in sys.orig_argv:
+    from depthwire.daemon.engines.null import NullEngine, NullNetwork
+
+    def fail(*_):
+        raise RuntimeError("injected")
+
+    def broken_classifier(*_):
+        raise AttributeError("injected: this torch has no such error")
+
+    NullEngine.is_poisoned = broken_classifier
+    for owner in (NullEngine, NullNetwork):
+        if hasattr(owner, {step!r}):
+            setattr(owner, {step!r}, fail)
+"""
+
+
+@pytest.mark.parametrize("step", ["prepare", "infer", "finish", "load", "warm"])
+def test_an_exception_that_leaves_a_thread_ends_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """It would answer pings without its thread, or without the answer that was to come, for as long as it lives."""
+    (tmp_path / "sitecustomize.py").write_text(BROKEN.format(step=step))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    bench = Bench()
+    try:
+        bench.expect(jobs.Hello)
+        if step == "load":
+            bench.link.send(jobs.Load(*MODEL))
+        else:
+            bench.load()
+            if step == "warm":
+                bench.link.send(jobs.Warm(*MODEL, 518, 518))
+            else:
+                for _ in range(2):  # with more than one here, results are finished in threads of their own
+                    bench.stage(jpeg(), 64, 48)
+        bench.link.wait(LIMIT_S)
+        assert bench.link.exit_text == "exited with code 70"
+    finally:
+        bench.close()
 
 
 def staged(ticket: int, network: object, width: int = 518, place: int = 0) -> Staged:
