@@ -142,9 +142,16 @@ class Config:
         min=0.1,
     )
     default_timeout_ms: int = _setting(0, "timeout_ms for requests that give none. 0: no limit.", min=0)
-    start_timeout_s: float = _setting(120.0, "A worker that needs longer to start is replaced.", min=1)
+    start_timeout_s: float = _setting(
+        120.0, "A worker that needs longer to start, or to make an input size ready, is replaced.", min=1
+    )
     silence_timeout_s: float = _setting(10.0, "A worker that answers no ping for this long is replaced.", min=0.1)
-    batch_timeout_s: float = _setting(120.0, "A worker that needs longer for one batch is replaced.", min=0.1)
+    batch_timeout_s: float = _setting(
+        120.0, "A worker that needs longer for one batch, or to decode one picture, is replaced.", min=0.1
+    )
+    load_timeout_s: float = _setting(
+        1800.0, "A worker that needs longer to load a model, with its download, is replaced.", min=0.1
+    )
     probe_interval_s: float = _setting(
         30.0, "A worker without work for this long runs a tiny picture, to show that it still can.", min=0.1
     )

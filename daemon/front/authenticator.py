@@ -10,11 +10,14 @@ nobody: ZAP_ENFORCE_DOMAIN.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
 import stat
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
@@ -41,10 +44,35 @@ _TURN_HANDSHAKES = 32
 """Handshakes decided before requests get their turn again."""
 _REREAD_S = 0.5
 _RESTART_S = 1.0
+_TURN_LOOKS = 256
+_TURN_READS = 32
+"""Files of the folder that are looked at, and that are read, before requests get their turn again."""
+_KEEP_S = 60.0
+"""How long a key that cannot be looked at still counts, where the fault may be the machine's and pass."""
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM})
+_TOLD_AT_ONCE = 10
+"""Names in one line of the log."""
+
+
+@dataclass
+class _Entry:
+    """One file of the folder, as it was when it was last read."""
+
+    signature: tuple[int, ...]
+    key: str | None
+    complaint: str = ""
+    is_settled: bool = False
+    """Whether it was read again after it had changed."""
+    doubtful_since: float | None = None
+    """Since when it cannot be looked at, by a fault that may pass."""
 
 
 class AllowList:
-    """The folder of public keys as a table, read again when it changes. What cannot be read admits nobody."""
+    """The folder of public keys as a table, which follows every change. What is no key admits nobody.
+
+    Each file is judged by itself: what one of them is, or is not, says nothing of the others. Only those that changed
+    are read, and few in one call.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Raises InvalidSettings for a folder that cannot be trusted, OSError for one that cannot be read."""
@@ -53,57 +81,122 @@ class AllowList:
         self.folder = folder
         self.names: dict[str, str] = {}
         """Public keys in Z85, and what their owners are called."""
-        self._signature: object = None
-        self._is_settled = False
+        self._entries: dict[str, _Entry] = {}
+        self._unseen: deque[str] = deque()
+        """The files that the look under way has not come to."""
+        self._has_changed = False
+        """Whether the table is to be made anew."""
         self._next_look = float("-inf")
-        self._complaint = ""
+        self._failure: int | None = None
+        """Why the folder could not be listed at the last look, as errno has it."""
+        self._told: frozenset[str] = frozenset()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the folder cannot be listed, for an operator; None if it can. Any thread may ask."""
+        failure = self._failure
+        return None if failure is None else f"the folder of authorized clients cannot be read: {os.strerror(failure)}"
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a look at the folder is under way: `refresh` is to be called again soon."""
+        return bool(self._unseen)
 
     def refresh(self, now: float) -> None:
-        """Read the folder again if anything in it changed; a look at most every half second, so call it always."""
-        if now < self._next_look:
-            return
-        self._next_look = now + _REREAD_S
-        try:
-            files = sorted((entry for entry in os.scandir(self.folder) if _is_public_key(entry)), key=lambda e: e.name)
-            status = [(entry.name, entry.stat()) for entry in files]
-        except OSError as error:
-            if self._signature is not error.errno:
-                log.error("%s cannot be read, so nobody is let in: %s", self.folder, error)  # noqa: TRY400
-            self._signature, self._is_settled, before, self.names = error.errno, True, self.names, {}
-            self._tell(before)
-            return
-        signature = [(name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in status]
-        changed = signature != self._signature
-        if changed or not self._is_settled:
-            # The clock of files is coarse: a change right after the last look may not show, so it is read once more.
-            self._is_settled, self._signature = not changed, signature
-            before, self.names = self.names, self._read([Path(entry.path) for entry in files])
-            self._tell(before)
+        """Look at the folder, and go on with that; a look begins at most every half second, so call it always."""
+        if not self._unseen:
+            if now < self._next_look:
+                return
+            self._next_look = now + _REREAD_S
+            self._begin()
+        reads = 0
+        for _ in range(min(_TURN_LOOKS, len(self._unseen))):
+            if reads >= _TURN_READS:
+                break
+            reads += self._look_at(self._unseen.popleft(), now)
+        if self._has_changed and not self._unseen:
+            self._publish()
 
-    def _read(self, files: Sequence[Path]) -> dict[str, str]:
+    def _begin(self) -> None:
+        """List the folder; what it does not hold any more counts no more from here on."""
+        try:
+            found = [name for name in os.listdir(self.folder) if _may_be_key(name)]  # noqa: PTH208 - names are all
+        except OSError as error:
+            if self._failure != error.errno:
+                what = "its keys are looked at one by one" if error.errno in _PASSING else "nobody is let in"
+                log.error("%s cannot be read, so %s: %s", self.folder, what, error)  # noqa: TRY400
+            self._failure = error.errno
+            # With no descriptor left, the files that are known can still be looked at.
+            found = list(self._entries) if error.errno in _PASSING else []
+        else:
+            self._failure = None
+        for name in self._entries.keys() - set(found):
+            self._set(name, None)
+        if self._has_changed:
+            self._publish()
+        self._unseen.extend(sorted(found))
+
+    def _look_at(self, name: str, now: float) -> bool:
+        """Judge one file; whether it had to be read."""
+        path, known, is_same = f"{self.folder}/{name}", self._entries.get(name), False
+        try:
+            status = os.stat(path)  # noqa: PTH116
+            if not stat.S_ISREG(status.st_mode):  # opening a pipe would stop the front
+                self._set(name, None)
+                return False
+            signature = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            is_same = known is not None and known.signature == signature
+            if known is not None and is_same:
+                known.doubtful_since = None
+                if known.is_settled:
+                    return False
+            check_name(name.removesuffix(PUBLIC_SUFFIX))
+            # The clock of files is coarse: a change right after a look may not show, so it is read once more.
+            self._set(name, _Entry(signature, read_public_key(path), is_settled=is_same))
+        except FileNotFoundError:  # it went between the two looks, or is a link to nowhere
+            self._set(name, None)
+            return False
+        except InvalidKeyError as error:
+            self._set(name, _Entry(signature, None, str(error), is_settled=is_same))
+        except OSError as error:
+            if known is not None and error.errno in _PASSING:
+                if is_same:  # what it held is what it holds
+                    return True
+                known.doubtful_since = now if known.doubtful_since is None else known.doubtful_since
+                if now - known.doubtful_since < _KEEP_S:
+                    return True
+            self._set(name, _Entry((), None, str(error)))
+        return True
+
+    def _set(self, name: str, entry: _Entry | None) -> None:
+        known = self._entries.get(name)
+        if entry is None:
+            self._has_changed |= self._entries.pop(name, None) is not None
+            return
+        self._has_changed |= known is None or (known.key, known.complaint) != (entry.key, entry.complaint)
+        self._entries[name] = entry
+
+    def _publish(self) -> None:
+        """Make the table that handshakes and requests are judged by, and tell what changed in it."""
+        self._has_changed = False
         names: dict[str, str] = {}
         complaints = []
-        for file in files:
-            try:
-                name, key = check_name(file.stem), read_public_key(file)
-            except (InvalidKeyError, OSError) as error:
-                complaints.append(str(error))
+        for file, entry in sorted(self._entries.items()):
+            if entry.complaint:
+                complaints.append(entry.complaint)
+            if entry.key is None:
                 continue
-            if key in names:
-                complaints.append(f"{names[key]} and {name} have the same key; it is called {names[key]}")
-            names.setdefault(key, name)
-        complaint = "; ".join(complaints)
-        if complaint and complaint != self._complaint:
-            log.warning("in %s: %s", self.folder, complaint)
-        self._complaint = complaint
-        return names
-
-    def _tell(self, before: dict[str, str]) -> None:
-        gone = sorted(name for key, name in before.items() if key not in self.names)
-        new = sorted(name for key, name in self.names.items() if key not in before)
+            name = file.removesuffix(PUBLIC_SUFFIX)
+            if names.setdefault(entry.key, name) != name:
+                complaints.append(f"{names[entry.key]} and {name} have the same key; it is called {names[entry.key]}")
+        before, self.names = self.names, names
+        if fresh := [complaint for complaint in complaints if complaint not in self._told]:
+            log.warning("in %s: %s", self.folder, _shortened(fresh, "; "))
+        self._told = frozenset(complaints)
+        gone = [f"-{name}" for name in sorted(name for key, name in before.items() if key not in names)]
+        new = [f"+{name}" for name in sorted(name for key, name in names.items() if key not in before)]
         if gone or new:
-            changes = [f"+{name}" for name in new] + [f"-{name}" for name in gone]
-            log.info("%s authorizes %d clients: %s", self.folder, len(self.names), " ".join(changes))
+            log.info("%s authorizes %d clients: %s", self.folder, len(names), _shortened([*new, *gone], " "))
 
 
 class Authenticator:
@@ -114,8 +207,7 @@ class Authenticator:
         self.allowed = allowed
         self.refused = 0
         """Handshakes that were refused since the start."""
-        self.is_busy = False
-        """Whether more handshakes wait than one turn decides."""
+        self._has_waiting = False
         self._context = context
         self._poller = poller
         self._restart_at = 0.0
@@ -123,12 +215,19 @@ class Authenticator:
         self._socket: zmq.Socket[bytes] | None = None
         self._fileno = -1
         allowed.refresh(float("-inf"))  # whatever the front's clock says
+        while allowed.is_busy:
+            allowed.refresh(float("-inf"))
         self._start()
 
     @property
     def is_alive(self) -> bool:
         """Whether handshakes are decided; if not, nobody new gets in until it runs again. Any thread may ask."""
         return self._socket is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether more handshakes wait than one turn decides, or more files than one turn looks at."""
+        return self._has_waiting or self.allowed.is_busy
 
     def serve(self, now: float) -> None:
         """Decide the handshakes that wait; never waits, and never raises for what a peer or the disk does."""
@@ -153,7 +252,7 @@ class Authenticator:
         return self.allowed.names.get(str(frame.get("User-Id")))
 
     def close(self) -> None:
-        self.is_busy = False
+        self._has_waiting = False
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._poller.unregister(self._fileno)
@@ -176,8 +275,8 @@ class Authenticator:
     def _decide_waiting(self, now: float) -> None:
         assert self._socket is not None
         for _ in range(_TURN_HANDSHAKES):
-            self.is_busy = bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
-            if not self.is_busy:
+            self._has_waiting = bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+            if not self._has_waiting:
                 return
             question = self._socket.recv_multipart(zmq.DONTWAIT)
             answer = self._answer(question, now)
@@ -252,6 +351,10 @@ def demand_keys(router: zmq.Socket[bytes], key_file: Path) -> str:
     return str(public.decode())
 
 
-def _is_public_key(entry: os.DirEntry[str]) -> bool:
-    """Only plain files: opening a pipe would stop the front."""
-    return entry.name.endswith(PUBLIC_SUFFIX) and not entry.name.startswith(".") and entry.is_file()
+def _may_be_key(name: str) -> bool:
+    return name.endswith(PUBLIC_SUFFIX) and not name.startswith(".")
+
+
+def _shortened(texts: Sequence[str], between: str) -> str:
+    left_out = len(texts) - _TOLD_AT_ONCE
+    return between.join([*texts[:_TOLD_AT_ONCE], *([f"and {left_out} more"] if left_out > 0 else [])])

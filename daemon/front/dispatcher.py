@@ -63,7 +63,12 @@ class Dispatcher:
         self._deliver = deliver
         self._refuse = refuse
         self._metrics = metrics
-        patience = Patience(config.start_timeout_s, 1.0, config.silence_timeout_s, config.batch_timeout_s)
+        patience = Patience(
+            start_s=config.start_timeout_s,
+            silence_s=config.silence_timeout_s,
+            batch_s=config.batch_timeout_s,
+            load_s=config.load_timeout_s,
+        )
         options = _worker_options(config)
         scheduler.forecast.threads = options[0].threads or usable_cores()
         self.supervisor = Supervisor(options, arena.fd, patience, self._on_death)
@@ -129,8 +134,12 @@ class Dispatcher:
         """Take note of the batches that have started. Nobody wakes for them: who needs to know asks."""
         for link in self._watched.values():
             if link.state is WorkerState.READY:
-                for started in link.receive_starts():
-                    self._on_started(link, started)
+                self._hear_starts_of(link)
+                self._bury_if_untrue(link)
+
+    def _hear_starts_of(self, link: WorkerLink) -> None:
+        for started in link.receive_starts():
+            self._on_started(link, started)
 
     def abandon(self, pending: Pending) -> None:
         """Nobody waits for this request any more: never run it, or let its worker stop where it is."""
@@ -147,21 +156,24 @@ class Dispatcher:
     # ---- what workers say -------------------------------------------------------------------------------------
 
     def _hear(self, link: WorkerLink) -> None:
+        """Hear a worker. What it says is checked like what comes from a client: the first untrue word is its last."""
         now = link.heard_at = self._clock()
         # To find that nothing more is there costs more than to read: with one request out, one message is expected.
         for message in link.receive(max(1, len(link.in_flight))):
+            # Of a job that has ended, it is to be known whether it had started.
+            if isinstance(message, (jobs.Failed, jobs.Dropped)):
+                self._hear_starts_of(link)
+            elif isinstance(message, jobs.Done):
+                self._hear_start_of(link, message.ticket)
+            if not link.hear(message):
+                break
             match message:
                 case jobs.Done() as done:
                     self._on_done(link, done)
                 case jobs.Failed() as failed:
                     self._on_failed(link, failed)
                 case jobs.Dropped(ticket):
-                    self.hear_starts()
-                    pending = self._take_back(link, ticket)
-                    if pending is not None and now >= pending.deadline:
-                        self._scheduler.forecast.note_too_late(pending.bucket, now - pending.handed_over_at)
-                    if pending is not None and not pending.answered:
-                        self._refuse(pending, DeadlineExceededError("timeout_ms passed before it could run"))
+                    self._on_dropped(link, ticket)
                 case jobs.Hello() as hello:
                     self._on_hello(link, hello)
                 case jobs.Loaded(encoder, dataset, size_bytes):
@@ -179,6 +191,13 @@ class Dispatcher:
                     pass  # a pong: hearing it is all
         if link.state is WorkerState.DEAD:
             self.supervisor.bury(link, None, now)
+        else:
+            self._bury_if_untrue(link)
+
+    def _bury_if_untrue(self, link: WorkerLink) -> None:
+        """Replace a worker that said what was not its to say: nothing else of it is to be trusted, either."""
+        if link.fault is not None and self.supervisor.links[link.slot] is link:
+            self.supervisor.bury(link, link.fault, self._clock())
 
     def _on_hello(self, link: WorkerLink, hello: jobs.Hello) -> None:
         self.supervisor.welcome(link, hello, self._config.model_memory_mb * 2**20 or None)
@@ -195,6 +214,8 @@ class Dispatcher:
         self._prober.turn(link, self._clock())
 
     def _on_started(self, link: WorkerLink, started: jobs.Started) -> None:
+        if not link.hear(started):
+            return
         link.batch_started, link.running = self._clock(), set(started.tickets)
         for ticket in started.tickets:
             link.in_flight[ticket].started = True
@@ -202,10 +223,14 @@ class Dispatcher:
         if size := len(started.tickets) - sum(map(is_probe, started.tickets)):
             self._metrics.batch_sizes.observe(size)
 
+    def _hear_start_of(self, link: WorkerLink, ticket: int) -> None:
+        """Hear of the batches up to the one that this job was in."""
+        pending = link.in_flight.get(ticket)
+        while pending is not None and not pending.started and (starts := link.receive_starts(1)):
+            self._on_started(link, starts[0])
+
     def _on_done(self, link: WorkerLink, done: jobs.Done) -> None:
         pending = link.in_flight[done.ticket]
-        while not pending.started and (starts := link.receive_starts(1)):
-            self._on_started(link, starts[0])
         link.proof.succeeded(self._clock())
         if not is_probe(done.ticket):  # it is much smaller than what clients send
             self._note_answer(link, pending, done)
@@ -213,6 +238,19 @@ class Dispatcher:
         if not pending.answered:
             self._deliver(pending, done)
         self._take_back(link, done.ticket)
+
+    def _on_dropped(self, link: WorkerLink, ticket: int) -> None:
+        now = self._clock()
+        pending = self._take_back(link, ticket)
+        if pending is None:
+            return
+        if now >= pending.deadline:
+            self._scheduler.forecast.note_too_late(pending.bucket, now - pending.handed_over_at)
+            if not pending.answered:
+                self._refuse(pending, DeadlineExceededError("timeout_ms passed before it could run"))
+        elif not pending.answered:
+            link.fault = f"dropped ticket {ticket}, for which somebody waits"
+            self._retry_or_give_up(pending, link.fault, is_suspect=True)
 
     def _note_answer(self, link: WorkerLink, pending: Pending, done: jobs.Done) -> None:
         now = link.heard_at
@@ -230,7 +268,6 @@ class Dispatcher:
         self._scheduler.settle(pending, cost_s, self._clock())
 
     def _on_failed(self, link: WorkerLink, failed: jobs.Failed) -> None:
-        self.hear_starts()  # it may have failed before it started, or after
         pending = self._take_back(link, failed.ticket)
         if failed.code == InternalError.code:
             self._note_failure(link)
@@ -251,20 +288,23 @@ class Dispatcher:
         """
         if self.supervisor.is_hopeless:
             self.failure = "the worker cannot start with these settings; the lines above say why"
-        suspects = link.running & link.in_flight.keys()
-        if not suspects and not link.residency.unfinished:
+        suspects: Collection[int] = link.running & link.in_flight.keys() if link.blamed is None else link.blamed
+        if not suspects and link.blamed is None and not link.residency.unfinished:
             suspects = set(link.in_flight)
         for ticket, pending in sorted(link.in_flight.items(), reverse=True):
             self._free_blocks(pending)
-            if pending.answered:
-                continue
-            pending.attempts += ticket in suspects
-            if pending.attempts < MAX_ATTEMPTS:
-                self._scheduler.requeue(pending)
-            else:  # not retryable: this request has ended two workers
-                self._refuse(pending, InternalError(f"the worker {problem} while it held this request, twice"))
+            if not pending.answered:
+                self._retry_or_give_up(pending, problem, is_suspect=ticket in suspects)
         link.in_flight.clear()
         self._loader.on_death(link, problem)
+
+    def _retry_or_give_up(self, pending: Pending, problem: str, *, is_suspect: bool) -> None:
+        """See to a request whose worker has ended."""
+        pending.attempts += is_suspect
+        if pending.attempts < MAX_ATTEMPTS:
+            self._scheduler.requeue(pending)
+        else:  # not retryable: this request has ended two workers
+            self._refuse(pending, InternalError(f"the worker {problem} while it held this request, twice"))
 
     def _take_back(self, link: WorkerLink, ticket: int) -> Pending | None:
         """The worker is done with a ticket: its memory is the front's again, and there is room for another."""

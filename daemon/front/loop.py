@@ -138,10 +138,14 @@ class Front:
     def readiness(self) -> Readiness:
         """What the daemon is worth at this moment. Any thread may ask."""
         state = assess(self.supervisor, self.proof_limits, self.clock(), self.draining)
-        if self.authenticator is None or self.authenticator.is_alive or self.draining:
+        if self.authenticator is None or self.draining:
             return state
-        problems = [*state.problems, "the authenticator has failed, so nobody new gets in"]
-        return replace(state, status="degraded", ready=False, degraded=True, problems=problems)
+        if not self.authenticator.is_alive:
+            problems = [*state.problems, "the authenticator has failed, so nobody new gets in"]
+            return replace(state, status="degraded", ready=False, degraded=True, problems=problems)
+        if (problem := self.authenticator.allowed.problem) is not None:
+            return replace(state, status="degraded", degraded=True, problems=[*state.problems, problem])
+        return state
 
     def announce(self) -> None:
         """The start-up lines: where it listens, what it will run on, which model answers by default."""

@@ -1,7 +1,8 @@
 """The supervisor: keeps one worker process for each device alive, and is the front's only way to speak to one.
 
-A worker that exits, stops answering pings or sits in one batch for too long is killed and replaced; the front is told
-which requests it held. A worker on another machine would be another class with WorkerLink's methods.
+A worker that exits, stops answering pings, is at one thing for too long (debts.py) or says what was not its to say is
+killed and replaced; the front is told which requests it held. A worker on another machine would be another class with
+WorkerLink's methods.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from depthwire.daemon.front.debts import Debts, Overdue
 from depthwire.daemon.front.proof import Proof
 from depthwire.daemon.front.residency import Residency
 from depthwire.daemon.front.scheduler import Pending
@@ -33,15 +35,23 @@ _REAP_S = 5.0
 _MAX_UNREAD = 256
 """Messages taken from a worker at once, so that a talkative one cannot keep the front from its sockets."""
 
+_COUNTED_S = 1.0
+"""What counts at most of the time between two ticks. The front ticks ten times a second: where it was away for longer,
+stopped or frozen, so may its workers have been, and none of that is held against them."""
+
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a worker may be silent, in seconds, before it is replaced."""
+    """How long a worker may be silent, or at one thing, in seconds, before it is replaced."""
 
     start_s: float = 120.0
+    """To come up, and to make one input size ready."""
     ping_interval_s: float = 1.0
     silence_s: float = 10.0
     batch_s: float = 120.0
+    """To run one batch, and to decode one picture."""
+    load_s: float = 1800.0
+    """To load one model, which it may have to download first."""
     restart_pause_s: float = 0.1
     restart_pause_max_s: float = 5.0
 
@@ -70,11 +80,17 @@ class WorkerLink:
         """Since when a checkpoint cannot be loaded because those that are here are in use."""
         self.running: set[int] = set()
         self.batch_started: float | None = None
-        self.started_at = now
+        self.debts = Debts()
+        self.blamed: frozenset[int] | None = None
+        """The tickets for which it is replaced, where that is known: none of the others did anything."""
+        self.fault: str | None = None
+        """What it said that was not its to say: nothing more of it is heard."""
+        self.waited_s = 0.0
+        """How long the front has waited for its first word, or since then for the answer to a ping."""
         self.heard_at = now
         self.pinged_at: float | None = None
         self.asked_at = float("-inf")
-        """When the first of the pings that are not answered yet was sent: silence counts from there."""
+        """When the first of the pings that are not answered yet was sent."""
         self._outgoing: deque[bytes] = deque()
         self._numbered = 0
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -106,6 +122,7 @@ class WorkerLink:
         The channel holds some 280 messages: what a busy worker has not read yet must neither be lost nor pass for its
         death, so that it waits here. Whether a worker hangs, its pings tell.
         """
+        self.debts.note_sent(message)
         self._outgoing.append(jobs.pack_numbered(self._numbered, message))
         self._numbered += 1
         return self.flush()
@@ -130,16 +147,47 @@ class WorkerLink:
     def receive(self, at_most: int = _MAX_UNREAD) -> list[jobs.Message]:
         """What the worker said since the last call; while there is more than `at_most`, the descriptor stays readable.
 
-        The state is DEAD afterwards if it hung up.
+        The state is DEAD afterwards if it hung up. Where it said what no worker says, `fault` is set.
         """
-        messages, hung_up = _read(self._channel, min(at_most, _MAX_UNREAD))
+        messages, hung_up = self._read(self._channel, min(at_most, _MAX_UNREAD))
         if hung_up:
             self.state = WorkerState.DEAD
         return messages
 
     def receive_starts(self, at_most: int = _MAX_UNREAD) -> list[jobs.Started]:
         """The batches that started since the last call. Each is there before anything that came of it."""
-        return [message for message in _read(self._starts, at_most)[0] if isinstance(message, jobs.Started)]
+        messages = self._read(self._starts, at_most)[0]
+        starts = [message for message in messages if isinstance(message, jobs.Started)]
+        if len(starts) < len(messages):
+            self.fault = "said something else where it tells of batches"
+        return starts
+
+    def hear(self, message: jobs.Message) -> bool:
+        """Whether a message may be believed: nothing is done about one that nobody asked for, and `fault` is set."""
+        if self.fault is None:
+            try:
+                self.debts.note_heard(message)
+            except jobs.Violation as violation:
+                self.fault = f"said {violation}"
+        return self.fault is None
+
+    def _read(self, channel: socket.socket, at_most: int) -> tuple[list[jobs.Message], bool]:
+        """The messages that lie in a channel, and whether the other end is gone."""
+        messages: list[jobs.Message] = []
+        while len(messages) < at_most and self.fault is None:
+            try:
+                datagram = channel.recv(jobs.MAX_MESSAGE_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                datagram = b""
+            if not datagram:
+                return messages, True
+            try:
+                messages.append(jobs.unpack_said(datagram))
+            except jobs.Violation as violation:
+                self.fault = f"said {violation}"
+        return messages, False
 
     def has_unread(self) -> bool:
         """Whether the worker has said, or closed, something that `receive` has not been asked for yet."""
@@ -189,22 +237,6 @@ class WorkerLink:
         return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
 
 
-def _read(channel: socket.socket, at_most: int) -> tuple[list[jobs.Message], bool]:
-    """The messages that lie in a channel, and whether the other end is gone."""
-    messages: list[jobs.Message] = []
-    while len(messages) < at_most:
-        try:
-            datagram = channel.recv(jobs.MAX_MESSAGE_BYTES)
-        except BlockingIOError:
-            break
-        except OSError:
-            datagram = b""
-        if not datagram:
-            return messages, True
-        messages.append(jobs.unpack(datagram))
-    return messages, False
-
-
 class Supervisor:
     """Owns the links. `tick` is called at least every `ping_interval_s` and does all that takes time to notice."""
 
@@ -227,6 +259,7 @@ class Supervisor:
         self.changes = 0
         """Grows with every worker that starts or goes."""
         self._has_come_up = False
+        self._ticked_at: float | None = None
         self._refused: set[int] = set()
         """The slots whose last worker refused to start."""
 
@@ -244,13 +277,15 @@ class Supervisor:
 
     def tick(self, now: float) -> None:
         """Start what is missing, ping what is silent, kill what is stuck."""
+        passed_s = 0.0 if self._ticked_at is None else min(max(0.0, now - self._ticked_at), _COUNTED_S)
+        self._ticked_at = now
         for slot, link in enumerate(self.links):
             if link is None:
                 if now >= self._start_at[slot]:
                     self._start(slot, now)
                 continue
             link.flush()
-            problem = self._problem(link, now)
+            problem = self._problem(link, passed_s)
             if problem is not None:
                 self.bury(link, problem, now)
             elif link.state is WorkerState.READY and now - (link.pinged_at or 0) >= self._patience.ping_interval_s:
@@ -258,7 +293,7 @@ class Supervisor:
 
     def welcome(self, link: WorkerLink, hello: jobs.Hello, budget_bytes: int | None) -> None:
         """The worker is up."""
-        link.hello, link.state = hello, WorkerState.READY
+        link.hello, link.state, link.waited_s = hello, WorkerState.READY, 0.0
         self._has_come_up = True
         self._refused.discard(link.slot)
         link.residency = Residency(budget_bytes or hello.memory_bytes, hello.max_shapes)
@@ -305,19 +340,27 @@ class Supervisor:
         self._pauses[slot] = min(2 * pause, self._patience.restart_pause_max_s)
         return pause
 
-    def _problem(self, link: WorkerLink, now: float) -> str | None:
+    def _problem(self, link: WorkerLink, passed_s: float) -> str | None:
         if link.has_exited():
             return link.exit_text
-        overdue = self._overdue(link, now)
-        # Something unread means that the front itself was away, stopped or frozen: hear first, judge later.
-        return None if overdue and link.has_unread() else overdue
+        overdue = self._overdue(link, passed_s)
+        # Something unread may be the answer: hear first, judge later.
+        if overdue is None or link.has_unread():
+            return None
+        link.blamed = overdue.tickets
+        return overdue.problem
 
-    def _overdue(self, link: WorkerLink, now: float) -> str | None:
+    def _overdue(self, link: WorkerLink, passed_s: float) -> Overdue | None:
+        """What this worker takes too long for, after so much more time in which the front went round."""
+        patience = self._patience
+        link.debts.pass_time(passed_s)
+        is_waited_for = link.state is WorkerState.STARTING or link.heard_at < link.asked_at
+        link.waited_s = link.waited_s + passed_s if is_waited_for else 0.0
         if link.state is WorkerState.STARTING:
-            late = now - link.started_at > self._patience.start_s
-            return f"did not start within {self._patience.start_s:g} s" if late else None
-        if link.batch_started is not None and now - link.batch_started > self._patience.batch_s:
-            return f"has been in one batch for more than {self._patience.batch_s:g} s"
-        if link.heard_at < link.asked_at < now - self._patience.silence_s:
-            return f"has not answered for {self._patience.silence_s:g} s"
+            late = link.waited_s > patience.start_s
+            return Overdue(f"did not start within {patience.start_s:g} s", None) if late else None
+        if (overdue := link.debts.overdue(patience.batch_s, patience.load_s, patience.start_s)) is not None:
+            return overdue
+        if link.waited_s > patience.silence_s:
+            return Overdue(f"has not answered for {patience.silence_s:g} s", None)
         return None

@@ -8,13 +8,24 @@ Started goes over a socket pair of its own: the front looks there when it needs 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
 import msgpack
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_ERROR_CHARACTERS = 2000
+MAX_BATCH = 256
+_MAX_NAME_CHARACTERS = 200
+_MAX_SHAPES = 2**16
+_MAX_BYTES = 2**50
+_MAX_MS = 1e12
+"""What a number can mean; beyond it a worker is out of its mind."""
+
+
+class Violation(ValueError):
+    """What was said is no message of these, or was not to be said now. The text tells what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +241,27 @@ _KINDS: tuple[type[Any], ...] = (
     Pong,
 )
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
+_SAID_BY_WORKERS = frozenset(_KINDS[_NUMBERS[Hello] :])
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str and len(value) <= MAX_ERROR_CHARACTERS
+
+
+def _is_options(value: Any) -> bool:
+    return value is None or (type(value) is dict and all(type(key) is str for key in value))
+
+
+_CHECKS: dict[Any, Callable[[Any], bool]] = {
+    int: lambda value: type(value) is int,
+    float: lambda value: type(value) is float or type(value) is int,
+    str: _is_text,
+    bool: lambda value: type(value) is bool,
+    list[int]: lambda value: type(value) is list and all(type(item) is int for item in value),
+    dict[str, Any] | None: _is_options,
+}
+_FIELDS = tuple([(name, _CHECKS[hint]) for name, hint in get_type_hints(kind).items()] for kind in _KINDS)
+"""For each kind its fields' names, and what tells whether a value can be that field's."""
 
 
 def pack(message: Message) -> bytes:
@@ -240,10 +272,62 @@ def pack(message: Message) -> bytes:
 
 
 def unpack(datagram: bytes) -> Message:
-    """The message that `pack` was given."""
-    number, *fields = msgpack.unpackb(datagram)
-    message: Message = _KINDS[number](*fields)
+    """The message that `pack` was given. Raises Violation for any other bytes."""
+    try:
+        said = msgpack.unpackb(datagram)
+    except Exception as error:  # of many classes, not all of them msgpack's own
+        raise Violation(f"{len(datagram)} bytes that are no message ({type(error).__name__})") from None
+    if type(said) is not list or not said or type(said[0]) is not int or not 0 <= said[0] < len(_KINDS):
+        raise Violation("a message of no known kind")
+    number, *values = said
+    kind, fields = _KINDS[number], _FIELDS[number]
+    if len(values) != len(fields):
+        raise Violation(f"{kind.__name__} with {len(values)} fields; it has {len(fields)}")
+    for value, (name, fits) in zip(values, fields, strict=True):
+        if not fits(value):
+            raise Violation(f"{kind.__name__}.{name} is {_shown(value)}, which is none")
+    message: Message = kind(*values)
     return message
+
+
+def unpack_said(datagram: bytes) -> Message:
+    """What a worker said, its numbers within what they can mean.
+
+    Raises Violation for any other bytes, and for what only the front says.
+    """
+    message = unpack(datagram)
+    if type(message) not in _SAID_BY_WORKERS:
+        raise Violation(f"{type(message).__name__}, which is not a worker's to say")
+    match message:
+        case Done():
+            for name in ("decode_ms", "infer_ms", "post_ms"):
+                _check(message, name, 0, _MAX_MS)
+            _check(message, "batch_size", 1, MAX_BATCH)
+        case Hello():
+            for name in ("engine", "device", "precision"):
+                text = getattr(message, name)
+                if len(text) > _MAX_NAME_CHARACTERS or not text.isprintable():
+                    raise Violation(f"Hello.{name} is {_shown(text)}, which is no name")
+            _check(message, "max_batch", 1, MAX_BATCH)
+            _check(message, "max_shapes", 0, _MAX_SHAPES)
+            _check(message, "memory_bytes", 0, _MAX_BYTES)
+        case Loaded():
+            _check(message, "bytes", 0, _MAX_BYTES)
+        case Started(tickets):
+            if not 1 <= len(tickets) <= MAX_BATCH or len(set(tickets)) < len(tickets):
+                raise Violation(f"Started with {len(tickets)} tickets, {len(set(tickets))} different ones")
+    return message
+
+
+def _check(message: Message, name: str, least: float, most: float) -> None:
+    value = getattr(message, name)
+    if not least <= value <= most:  # NaN is not, either
+        raise Violation(f"{type(message).__name__}.{name} is {_shown(value)}, not from {least:g} to {most:g}")
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def pack_numbered(number: int, message: Message) -> bytes:
@@ -252,5 +336,5 @@ def pack_numbered(number: int, message: Message) -> bytes:
 
 
 def unpack_numbered(datagram: bytes) -> tuple[int, Message]:
-    """What `pack_numbered` was given."""
+    """What `pack_numbered` was given. Raises Violation for any other bytes."""
     return int.from_bytes(datagram[:8], "little"), unpack(datagram[8:])

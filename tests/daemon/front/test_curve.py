@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
@@ -17,8 +18,10 @@ import zmq
 from depthwire.client import DepthClient, DepthFuture
 from depthwire.daemon.__main__ import default_model
 from depthwire.daemon.config import Config, InvalidSettings
+from depthwire.daemon.front import authenticator
 from depthwire.daemon.front.authenticator import AllowList, Authenticator, demand_keys, make_authenticator
 from depthwire.daemon.front.loop import Front
+from depthwire.protocol.keys import KeyPair, public_key_text, read_public_key
 from tests.curve import PATIENCE_S, STRANGERS, Keys, Peer, robot_and_stranger, with_key
 from tests.pictures import jpeg
 
@@ -105,6 +108,131 @@ def test_a_folder_that_is_gone_admits_nobody_until_it_is_back(keys: Keys, caplog
     (keys.folder / "away").rename(keys.clients)
     allowed.refresh(4.0)
     assert names(allowed) == {"robot"}
+
+
+def reads_of(allowed: AllowList, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that are read from now on, one entry for each time."""
+    files: list[str] = []
+
+    def read(path: Any) -> str:
+        files.append(Path(path).name)
+        return read_public_key(path)
+
+    monkeypatch.setattr(authenticator, "read_public_key", read)
+    return files
+
+
+@pytest.mark.parametrize("target", ["zz.pub", "nowhere.pub", "..", "/dev/null", "/proc/self/mem"])
+def test_an_odd_entry_shuts_out_nobody_else(target: str, keys: Keys) -> None:
+    """A link to itself, for one, cannot even be looked at."""
+    allowed = AllowList(keys.clients)
+    allowed.refresh(0.0)
+    (keys.clients / "zz.pub").symlink_to(target)
+    for now in (1.0, 2.0, 3.0):
+        allowed.refresh(now)
+        assert names(allowed) == {"robot"}
+
+
+def test_an_entry_that_goes_between_two_looks_at_it_shuts_out_nobody_else(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.make("anna", authorized=True)
+    allowed = AllowList(keys.clients)
+    listdir = os.listdir
+
+    def and_then_one_goes(folder: Any) -> list[str]:
+        found = listdir(folder)
+        keys.revoke("anna")
+        return found
+
+    monkeypatch.setattr(os, "listdir", and_then_one_goes)
+    allowed.refresh(0.0)
+    assert names(allowed) == {"robot"}
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.EIO])
+def test_a_fault_of_the_machine_revokes_nobody_for_a_while_and_hides_no_revocation(
+    code: int, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.make("anna", authorized=True)
+    allowed = AllowList(keys.clients)
+    for now in (0.0, 1.0):
+        allowed.refresh(now)
+
+    def fails(*_: Any) -> Any:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "listdir", fails)
+    allowed.refresh(2.0)
+    assert names(allowed) == {"robot", "anna"}
+    assert allowed.problem is not None
+    keys.revoke("anna")
+    allowed.refresh(3.0)
+    assert names(allowed) == {"robot"}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", fails)
+        for now in (4.0, 30.0, 63.0):
+            allowed.refresh(now)
+            assert names(allowed) == {"robot"}
+        allowed.refresh(65.0)
+        assert not names(allowed)
+    monkeypatch.undo()
+    allowed.refresh(66.0)
+    assert names(allowed) == {"robot"}
+    assert allowed.problem is None
+
+
+def test_a_changed_file_that_cannot_be_read_keeps_its_key_for_a_while(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = AllowList(keys.clients)
+    for now in (0.0, 1.0):
+        allowed.refresh(now)
+    file = keys.clients / "robot.pub"
+    file.write_text(file.read_text() + "\n")
+
+    def fails(*_: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(authenticator, "read_public_key", fails)
+        for now in (2.0, 61.0):
+            allowed.refresh(now)
+            assert names(allowed) == {"robot"}
+        allowed.refresh(63.0)
+        assert not names(allowed)
+    allowed.refresh(64.0)
+    assert names(allowed) == {"robot"}
+
+
+def test_only_what_changed_is_read_and_little_in_one_call(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(300):
+        file = keys.clients / f"robot{number:03}.pub"
+        file.write_text(public_key_text(KeyPair(zmq.curve_keypair()[0].decode(), ""), f"robot{number:03}"))
+    allowed = AllowList(keys.clients)
+    reads = reads_of(allowed, monkeypatch)
+
+    def look(now: float) -> list[str]:
+        """What one whole look reads, and no call of it more than a few."""
+        reads.clear()
+        allowed.refresh(now)
+        most = len(reads)
+        while allowed.is_busy:
+            before = len(reads)
+            allowed.refresh(now)
+            most = max(most, len(reads) - before)
+        assert most <= 32
+        return list(reads)
+
+    assert len(look(0.0)) == 301
+    assert len(names(allowed)) == 301
+    assert len(look(1.0)) == 301  # once more, as the clock of files is coarse
+    assert look(2.0) == []
+    (keys.clients / "robot007.pub").write_text((keys.folder / "stranger.pub").read_text())
+    keys.revoke("robot")
+    assert look(3.0) == look(4.0) == ["robot007.pub"]
+    assert look(5.0) == []
+    assert len(names(allowed)) == 300
 
 
 def test_a_folder_that_everybody_may_write_into_is_not_believed(keys: Keys) -> None:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import cv2
+import msgpack
 import numpy as np
 import pytest
 import zmq
@@ -30,6 +33,8 @@ MODEL_BYTES, MEMORY_BYTES = 10_000_000, 150_000_000
 """One file of 99 MB is let in beside what is loaded, and no second one while that loads."""
 PAUSE_S = 6.0
 """More than the longest pause before a worker is replaced."""
+SHORT_PAUSE_S = 0.5
+"""The same, where the one before came up."""
 LIMIT_S = 20.0
 """Only a broken front needs so long."""
 
@@ -387,3 +392,164 @@ def test_a_request_whose_input_size_ends_the_worker_that_warms_it_is_given_up_af
     assert "exited with code 70 while it made vitt_starter ready for an input of" in error.message
     alone.get_ready(max_shapes=4)
     assert alone.front.readiness().ready
+
+
+# A worker is trusted no more than a client: whatever it says, the front lives, and each request gets its one answer.
+
+SAID: list[type[Any]] = [
+    kind for kind in typing.get_args(jobs.Message) if kind not in (jobs.Load, jobs.Unload, jobs.Warm, jobs.Forget)
+]
+
+
+def done(ticket: int, *, decode_ms: Any = 1.0, batch_size: Any = 1) -> bytes:
+    return jobs.pack(jobs.Done(ticket, 0.5, 1.0, decode_ms, 1.0, 1.0, batch_size))
+
+
+LIES: dict[str, Callable[[int], bytes]] = {
+    "garbage": lambda _: b"\xc1\xff\x00garbage",
+    "no list": lambda _: msgpack.packb({"a": 1}),
+    "no known kind": lambda _: msgpack.packb([99]),
+    "a kind below zero": lambda _: msgpack.packb([-1, 7]),
+    "a field too few": lambda _: msgpack.packb([16]),
+    "a field too many": lambda ticket: msgpack.packb([16, ticket, 1]),
+    "what the front says": lambda _: jobs.pack(jobs.Stop()),
+    "a ticket of nobody": lambda _: done(424242),
+    "a ticket that is text": lambda _: msgpack.packb([14, "1", 0.5, 1.0, 1.0, 1.0, 1.0, 1]),
+    "a time that is no number": lambda ticket: done(ticket, decode_ms=float("nan")),
+    "a time before it began": lambda ticket: done(ticket, decode_ms=-1.0),
+    "a batch of none": lambda ticket: done(ticket, batch_size=0),
+    "a batch of too many": lambda ticket: done(ticket, batch_size=2**40),
+    "failed: a ticket of nobody": lambda _: jobs.pack(jobs.Failed(424242, "INTERNAL", "x", False)),
+    "failed: a text without end": lambda ticket: jobs.pack(jobs.Failed(ticket, "INTERNAL", "x" * 9000, False)),
+    "dropped: somebody waits": lambda ticket: jobs.pack(jobs.Dropped(ticket)),
+    "loaded: a model that is none": lambda _: jobs.pack(jobs.Loaded("vitx", "moon", 1)),
+    "loaded: not asked for": lambda _: jobs.pack(jobs.Loaded("vits", "hypersim", 1)),
+    "not loaded: not asked for": lambda _: jobs.pack(jobs.LoadFailed("vits", "hypersim", "INTERNAL", "x")),
+    "warmed: not asked for": lambda _: jobs.pack(jobs.Warmed("vitt", "starter", 56, 56)),
+    "a second hello": lambda _: jobs.pack(jobs.Hello(1, "puppet", "cpu", "float32", 4, 0, MEMORY_BYTES)),
+    "a pong too many": lambda _: jobs.pack(jobs.Pong(0)),
+}
+
+
+def deal_with_it(house: House) -> None:
+    """The worker is replaced, and its successor answers what it held."""
+    before = house.puppet()
+    house.turn()
+    assert house.front.supervisor.links == [None], "it is believed"
+    assert before.status is not None
+    house.pass_time(SHORT_PAUSE_S)
+    house.get_ready()
+    house.puppet().answer(house.hears(jobs.Stage))
+    assert house.reply().error is None
+    assert house.hears_nothing()
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_worker_that_says_what_is_not_so_is_replaced_and_its_request_answered(lie: str, alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1)
+    ticket = alone.hears(jobs.Stage).ticket
+    alone.puppet().channel.send(LIES[lie](ticket))
+    deal_with_it(alone)
+
+
+@pytest.mark.parametrize(
+    "lie", [b"garbage", jobs.pack(jobs.Started([424242])), jobs.pack(jobs.Started([])), jobs.pack(jobs.Pong(0))]
+)
+def test_a_worker_that_lies_about_its_batches_is_replaced_and_its_request_answered(lie: bytes, alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1)
+    alone.hears(jobs.Stage)
+    alone.puppet().starts.send(lie)
+    alone.now += 0.5
+    deal_with_it(alone)
+
+
+def test_a_batch_that_starts_twice_and_a_job_that_ends_twice_are_lies(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1)
+    job = alone.hears(jobs.Stage)
+    alone.puppet().start(job)
+    alone.puppet().start(job)
+    alone.now += 0.5
+    deal_with_it(alone)
+    alone.ask(2)
+    job = alone.hears(jobs.Stage)
+    alone.puppet().answer(job)
+    assert alone.reply().id == 2
+    alone.puppet().say(jobs.Dropped(job.ticket))
+    alone.turn()
+    assert alone.front.supervisor.links == [None]
+
+
+def test_a_hello_beyond_what_numbers_can_mean_is_no_hello(alone: House) -> None:
+    for name, value in (("max_batch", 0), ("max_batch", 10**6), ("memory_bytes", -1), ("engine", "a\nb")):
+        hello = jobs.Hello(1, "puppet", "cpu", "float32", 4, 0, MEMORY_BYTES)
+        alone.puppet().say(hello._replace(**{name: value}))
+        alone.turn()
+        assert alone.front.supervisor.links == [None]
+        alone.pass_time(PAUSE_S)
+
+
+def test_a_request_that_two_workers_lied_over_is_given_up(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1)
+    for _ in range(2):
+        job = alone.hears(jobs.Stage)
+        alone.puppet().start(job)
+        alone.puppet().channel.send(b"garbage")
+        alone.turn()
+        if not alone.client.poll(0):
+            alone.pass_time(SHORT_PAUSE_S)
+            alone.get_ready()
+    error = alone.error()
+    assert (error.code, error.retryable) == ("INTERNAL", False)
+    assert error.message.startswith("the worker said 7 bytes that are no message")
+
+
+def some_words(random_: random.Random, ticket: int) -> bytes:
+    """What a worker out of its mind may say: noise, a message with any values, or one with some bytes changed."""
+    if random_.random() < 0.2:
+        return random_.randbytes(random_.randint(1, 200))
+    values: dict[Any, list[Any]] = {
+        int: [ticket, 0, -1, 1, 2**40, True, 1.5],
+        float: [0.0, 1.0, float("nan"), float("inf"), -1.0, "1"],
+        str: ["vitt", "starter", "vits", "hypersim", "moon", "", "x" * 3000, b"x"],
+        bool: [True, False, 1],
+        list[int]: [[ticket], [], [ticket, ticket], [1, 2], 3, ["1"]],
+        dict[str, Any] | None: [None, {}, 1],
+    }
+    kind = random_.choice(SAID)
+    fields = [random_.choice(values[hint]) for hint in typing.get_type_hints(kind).values()]
+    words = bytearray(msgpack.packb([jobs._NUMBERS[kind], *fields]))
+    for _ in range(random_.choice([0, 0, 1, 3])):
+        words[random_.randrange(len(words))] = random_.randrange(256)
+    return bytes(words)
+
+
+def test_whatever_a_worker_says_the_front_lives_and_each_request_gets_one_answer(alone: House) -> None:
+    random_ = random.Random(13)
+    alone.get_ready()
+    replaced = 0
+    for number in range(1, 81):
+        alone.ask(number)
+        job, puppet = alone.hears(jobs.Stage), alone.puppet()
+        if random_.random() < 0.5:
+            puppet.start(job)
+        channel = puppet.starts if random_.random() < 0.3 else puppet.channel
+        channel.send(some_words(random_, job.ticket))
+        alone.now += 0.5
+        alone.turn()
+        alone.turn()
+        if alone.front.supervisor.links == [None]:
+            replaced += 1
+            alone.pass_time(SHORT_PAUSE_S)
+            alone.get_ready()
+        if not alone.client.poll(0):  # unless its words were, by chance, an end of the job
+            if puppet is not alone.puppet():
+                alone.puppet().answer(alone.hears(jobs.Stage))
+            else:
+                puppet.channel.send(done(job.ticket))
+        assert alone.reply().id == number
+        assert not alone.client.poll(0)
+    assert replaced > 50

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from depthwire.daemon.config import Config
+from depthwire.daemon.front import supervisor
 from depthwire.daemon.front.dispatcher import Dispatcher
 from depthwire.daemon.front.metrics import Metrics
 from depthwire.daemon.front.outbox import Outbox
@@ -70,14 +71,15 @@ class Simulation:
         self._is_running = False
 
     def _make_link(self) -> WorkerLink:
-        link: Any = WorkerLink.__new__(WorkerLink)
-        link.__dict__.update(
-            slot=0, state=WorkerState.READY, in_flight={}, staged=0, busy_since=0.0, load_waits_since=None,
-            running=set(), batch_started=None, heard_at=0.0, _outgoing=deque(), residency=Residency(2**40),
-            hello=jobs.Hello(1, "null", "cpu", "float32", self._max_batch, 0, 2**40),
-        )  # fmt: skip
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(supervisor.subprocess, "Popen", lambda *_, **__: None)  # it speaks to this simulation instead
+            options = self._dispatcher.supervisor._options[0]
+            link: Any = WorkerLink(0, options, self._arena.fd, self.now)
+        link.state, link.proof.is_concluded = WorkerState.READY, True
+        link.hello = jobs.Hello(1, "null", "cpu", "float32", self._max_batch, 0, 2**40)
+        assert link.hear(link.hello)
+        link.residency = Residency(2**40)
         link.residency.set(CHECKPOINT, State.READY, 1, 0.0)
-        link.proof = type("Proven", (), {"is_concluded": True, "succeeded": lambda *_: None})()
         link.send = self._hear
         link.receive_starts = lambda *_: []
         made: WorkerLink = link
@@ -145,6 +147,7 @@ class Simulation:
     # ---- the worker -------------------------------------------------------------------------------------------
 
     def _hear(self, message: jobs.Message) -> bool:
+        self._link.debts.note_sent(message)
         if isinstance(message, jobs.Stage):
             self._backlog.append(message)
             self._decode()
@@ -181,9 +184,9 @@ class Simulation:
             self._link.heard_at = self.now
             for job in batch:
                 decode_ms = 1e3 * self._pictures[job.ticket].decode_s
-                self._dispatcher._on_done(
-                    self._link, jobs.Done(job.ticket, 0.0, 1.0, decode_ms, 1e3 * infer_s, 0.0, len(batch))
-                )
+                answer = jobs.Done(job.ticket, 0.0, 1.0, decode_ms, 1e3 * infer_s, 0.0, len(batch))
+                assert self._link.hear(answer)
+                self._dispatcher._on_done(self._link, answer)
             self._infer()
 
         self.at(self.now + infer_s, done)

@@ -69,11 +69,19 @@ class House:
                 continue
             for message in link.receive():
                 link.heard_at = now
+                assert link.hear(message)
                 self.heard.append(message)
                 if isinstance(message, jobs.Hello):
                     self.supervisor.welcome(link, message, None)
             if link.state is WorkerState.DEAD:
                 self.supervisor.bury(link, link.exit_text, now)
+
+    def tick_until(self, start: float, end: float) -> None:
+        """Go round from one time to another, as often as the front does at the least."""
+        now = start
+        while now < end:
+            now = min(end, now + 0.5)
+            self.supervisor.tick(now)
 
     def wait_for_word(self) -> None:
         """Until the worker has said something that is not read yet, or hung up."""
@@ -165,21 +173,88 @@ def test_a_worker_that_never_starts_is_replaced(house: House) -> None:
     house.supervisor.tick(0.0)
     freeze(house.link.pid)
     pid = house.link.pid
-    house.supervisor.tick(119.0)
+    house.tick_until(0.0, 119.0)
     assert house.deaths == []
-    house.supervisor.tick(121.0)
+    house.tick_until(119.0, 121.0)
     assert house.deaths == [(pid, "did not start within 120 s")]
+
+
+def with_patience_for_pings(link: WorkerLink) -> None:
+    """For a test by a clock that leaps past the worker's own: that it is alive is not the question."""
+    link.heard_at = link.pinged_at = float("inf")
+
+
+def stage(link: WorkerLink, ticket: int) -> None:
+    """Have the front's books say that the worker holds a job."""
+    numbers = [0] * 6
+    link.debts.note_sent(jobs.Stage(ticket, "v", "s", 14, 14, 0, 0, "jpeg", *numbers[:2], *numbers[2:4], *[1.0] * 6))
 
 
 def test_a_worker_that_sits_in_one_batch_is_replaced_though_it_answers_pings(house: House) -> None:
     link = house.live_until_ready()
-    link.heard_at = link.batch_started = 1000.0
-    link.asked_at, link.pinged_at = 0.0, 1000.0
-    house.supervisor.tick(1000.5)
+    stage(link, 1)
+    assert link.hear(jobs.Started([1]))
+    with_patience_for_pings(link)
+    now = time.monotonic()
+    house.tick_until(now, now + 120.0)
     assert house.deaths == []
-    link.heard_at = link.pinged_at = 1121.0
-    house.supervisor.tick(1121.0)
+    house.tick_until(now + 120.0, now + 122.0)
     assert house.deaths == [(link.pid, "has been in one batch for more than 120 s")]
+    assert link.blamed == {1}
+
+
+@pytest.mark.parametrize("hear", [[], [jobs.Started([1])]], ids=["decoding", "running"])
+def test_what_was_frozen_together_with_the_front_is_not_blamed(hear: list[jobs.Message], house: House) -> None:
+    """As a container that is paused: no time has passed for anything in it, whatever the clock says."""
+    link = house.live_until_ready()
+    stage(link, 1)
+    assert all(map(link.hear, hear))
+    with_patience_for_pings(link)
+    now = time.monotonic()
+    for pause in range(1, 20):
+        house.supervisor.tick(now + pause * AGES_S)
+    assert house.deaths == []
+
+
+def test_a_worker_that_never_starts_is_not_blamed_for_the_time_it_was_frozen(house: House) -> None:
+    house.supervisor.tick(0.0)
+    freeze(house.link.pid)
+    house.supervisor.tick(AGES_S)
+    assert house.deaths == []
+    house.tick_until(AGES_S, AGES_S + 121.0)
+    assert len(house.deaths) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "limit_s", "problem"),
+    [
+        (jobs.Load("vits", "hypersim"), 1800.0, "has been loading a model for more than 1800 s"),
+        (jobs.Warm("v", "s", 14, 28), 120.0, "has been making an input size ready for more than 120 s"),
+    ],
+)
+def test_a_worker_that_is_stuck_in_a_load_or_warm_up_is_replaced(
+    message: jobs.Message, limit_s: float, problem: str, house: House
+) -> None:
+    link = house.live_until_ready()
+    link.debts.note_sent(message)
+    with_patience_for_pings(link)
+    now = time.monotonic()
+    house.tick_until(now, now + limit_s)
+    assert house.deaths == []
+    house.tick_until(now + limit_s, now + limit_s + 2.0)
+    assert house.deaths == [(link.pid, problem)]
+    assert link.blamed == set()
+
+
+def test_a_worker_that_starts_nothing_of_what_it_was_given_is_replaced(house: House) -> None:
+    link = house.live_until_ready()
+    stage(link, 1)
+    with_patience_for_pings(link)
+    now = time.monotonic()
+    house.tick_until(now, now + 120.0)
+    assert house.deaths == []
+    house.tick_until(now + 120.0, now + 122.0)
+    assert house.deaths == [(link.pid, "has not started any of its work for more than 120 s")]
 
 
 def test_a_worker_whose_answer_lies_unread_is_not_blamed_for_the_front_s_absence(house: House) -> None:
@@ -210,10 +285,9 @@ def test_silence_counts_from_the_first_ping_that_was_not_answered(house: House) 
     link = house.live_until_ready()
     freeze(link.pid)
     now = link.heard_at
-    for seconds in range(1, 11):
-        house.supervisor.tick(now + seconds)
-        assert house.deaths == []
-    house.supervisor.tick(now + 11.5)
+    house.tick_until(now, now + 10.5)
+    assert house.deaths == []
+    house.tick_until(now + 10.5, now + 12.0)
     assert house.deaths == [(link.pid, "has not answered for 10 s")]
 
 
