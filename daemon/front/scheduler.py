@@ -8,7 +8,7 @@ never waits for more. What will be too late, as far as the forecast can tell, is
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from depthwire.daemon.front.fair_queue import Client, FairQueue, Pending
@@ -145,11 +145,18 @@ class Scheduler:
         pending.worker, pending.started = None, False
         self._enqueue(pending, first=True)
 
-    def next_ready(self, tables: Sequence[Residency], now: float, held_back: Collection[Client] = ()) -> Pending | None:
+    def next_ready(
+        self,
+        tables: Sequence[Residency],
+        now: float,
+        held_back: Collection[Client] = (),
+        fits: Callable[[Pending], bool] | None = None,
+    ) -> Pending | None:
         """The request to run next among those whose bucket is ready in one of the workers' tables.
 
         It is the first of the client whose turn it is, so that none waits for all that another one has sent; or the
-        first that will probably be in time. Clients that are `held_back` get no turn.
+        first that will probably be in time. Clients that are `held_back` get no turn, nor what does not
+        fit (where there is anything to ask for that).
         """
         firsts: list[Pending] = []
         for bucket, queue in self._queues.items():
@@ -159,6 +166,8 @@ class Scheduler:
                 firsts += queue.firsts()
         if held_back:
             firsts = [first for first in firsts if first.client not in held_back]
+        if fits is not None:
+            firsts = [first for first in firsts if fits(first)]
         return min(firsts, key=self._place, default=None)
 
     @property
