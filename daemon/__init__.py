@@ -7,8 +7,8 @@ The way of one request, in the order of the files that it passes:
     front/authenticator.py      says whose key it came with, where the daemon has keys
     front/admission.py          checks its limits, by images/header.py, models/catalogue.py and models/geometry.py
     front/scheduler.py          keeps it among the others, within quotas.py, until its turn has come (turns.py)
-    front/dispatcher.py         has its model loaded (loader.py), waits until it is needed (pacing.py), reserves room
-                                for its result in seam/arena.py, and hands it to a worker
+    front/dispatcher.py         has its model loaded (loader.py), waits until it is needed (pacing.py), has room.py
+                                reserve its result in seam/arena.py, and hands it to a worker
     front/supervisor.py         sends the job (seam/jobs.py) to the worker process, which it keeps alive
     ─────────────────────────── the wall between the two processes ───────────────────────────
     worker/intake.py            receives the job in the thread that will decode it

@@ -137,8 +137,8 @@ class Config:
     send_queue: int = _setting(1000, "Most replies that wait for one slow client; further ones are dropped.", min=1)
     stall_timeout_s: float = _setting(
         10.0,
-        "A client held back that does not read one result in this time, and a second more for each of its MiB, loses"
-        " its waiting requests.",
+        "A client held back that does not read one result in this time, and a second more for each of its MiB, is"
+        " disconnected and loses its waiting requests.",
         min=0.1,
     )
     default_timeout_ms: int = _setting(0, "timeout_ms for requests that give none. 0: no limit.", min=0)

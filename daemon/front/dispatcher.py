@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import select
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from depthwire.daemon.config import Config
@@ -19,6 +19,7 @@ from depthwire.daemon.front.outbox import Outbox
 from depthwire.daemon.front.pacing import Pacing
 from depthwire.daemon.front.prober import Prober, is_probe
 from depthwire.daemon.front.residency import Bucket
+from depthwire.daemon.front.room import Room
 from depthwire.daemon.front.scheduler import Pending, Scheduler
 from depthwire.daemon.front.supervisor import Patience, Supervisor, WorkerLink, WorkerState
 from depthwire.daemon.models import catalogue
@@ -59,6 +60,7 @@ class Dispatcher:
         self._arena = arena
         self._scheduler = scheduler
         self._outbox = outbox
+        self.room = Room(arena, outbox, clock)
         self._clock = clock
         self._deliver = deliver
         self._refuse = refuse
@@ -338,13 +340,15 @@ class Dispatcher:
             return
         for link in self.supervisor.ready:
             self._loader.make_ready(link)
+        self.room.begin_turn()
         while self._scheduler.waiting:
             links = [link for link in self.supervisor.ready if self._has_room(link)]
             if not links:
                 return
             now, held_back = self._clock(), self._outbox.slow_clients
-            may_go = partial(self._pacing.may_go, links)
-            pending = self._scheduler.next_ready([link.residency for link in links], now, held_back, may_go)
+            pending = self._scheduler.next_ready(
+                [link.residency for link in links], now, held_back, partial(self._may_go, links)
+            )
             if pending is None:
                 return
             if self._scheduler.is_too_late(pending, now):
@@ -364,8 +368,8 @@ class Dispatcher:
                 return
             if pending.attempts and link.in_flight:
                 return  # a suspect runs alone, so that it takes no neighbour with it
-            if not self._stage(link, pending, cost_s):
-                return
+            if self.room.reserve(pending):
+                self._stage(link, pending, cost_s)
 
     def _has_room(self, link: WorkerLink) -> bool:
         assert link.hello is not None
@@ -379,20 +383,15 @@ class Dispatcher:
         staged = link.staged + self._pacing.held_for(link)
         return staged < 2 * link.hello.max_batch and len(link.in_flight) < 5 * link.hello.max_batch
 
-    def _stage(self, link: WorkerLink, pending: Pending, cost_s: float) -> bool:
-        """Reserve memory for a request and hand it to a worker; False if the arena has no room now."""
-        result_block = self._outbox.reserve(pending.client, pending.layout.bytes)
-        if result_block is None:
-            return False
-        image_block = self._arena.reserve(pending.image_bytes)
-        if image_block is None:
-            self._outbox.release(result_block)
-            return False
+    def _may_go(self, links: Sequence[WorkerLink], pending: Pending) -> bool:
+        """False for what lets others pass for now."""
+        return self._pacing.may_go(links, pending) and (not self.room.is_tight or self.room.fits(pending))
+
+    def _stage(self, link: WorkerLink, pending: Pending, cost_s: float) -> None:
+        """Take a request, whose memory is reserved, out of its queue and hand it to a worker."""
         self._scheduler.take(pending, cost_s)
-        pending.image_block, pending.result_block = image_block, result_block
         if not self._hand_over(link, pending):
             self.supervisor.bury(link, "does not take its work", self._clock())
-        return True
 
     def _hand_over(self, link: WorkerLink, pending: Pending) -> bool:
         """Give a request, whose memory is reserved, to a worker; False if the worker is gone."""

@@ -23,6 +23,7 @@ import zmq
 from depthwire.daemon.config import Config
 from depthwire.daemon.front.admission import Admission
 from depthwire.daemon.front.authenticator import demand_keys, make_authenticator
+from depthwire.daemon.front.connections import Connections
 from depthwire.daemon.front.dispatcher import Dispatcher
 from depthwire.daemon.front.endpoints import Listener, check_endpoints
 from depthwire.daemon.front.exposition import serve_metrics
@@ -31,7 +32,7 @@ from depthwire.daemon.front.inbox import Inbox, make_router
 from depthwire.daemon.front.metrics import NO_MODEL, Metrics
 from depthwire.daemon.front.outbox import Outbox
 from depthwire.daemon.front.presence import Presence
-from depthwire.daemon.front.readiness import Limits, Readiness, assess
+from depthwire.daemon.front.readiness import Limits, Readiness, assess, hampered
 from depthwire.daemon.front.scheduler import Client, Pending, QueueLimits, Scheduler
 from depthwire.daemon.front.service_manager import ServiceManager
 from depthwire.daemon.logs import Rarely
@@ -100,8 +101,14 @@ class Front:
         self._listener = Listener(self._router)
         self._listener.bind_all(config.bind)
         self._presence = Presence(self._router, self.scheduler.has_open)
+        self._connections = Connections()
         self._outbox = Outbox(
-            self._router, self.arena, config.max_unsent_mb_per_client * 2**20, config.stall_timeout_s, clock
+            self._router,
+            self.arena,
+            config.max_unsent_mb_per_client * 2**20,
+            config.stall_timeout_s,
+            clock,
+            self._connections,
         )
         self._dispatcher = Dispatcher(
             config,
@@ -138,6 +145,8 @@ class Front:
     def readiness(self) -> Readiness:
         """What the daemon is worth at this moment. Any thread may ask."""
         state = assess(self.supervisor, self.proof_limits, self.clock(), self.draining)
+        if (problem := self._dispatcher.room.problem()) is not None:
+            state = hampered(state, problem)
         if self.authenticator is None or self.draining:
             return state
         if not self.authenticator.is_alive:
@@ -203,9 +212,10 @@ class Front:
         for client in self._presence.departed(self._monitor_fileno in readable):
             self._forget_client(client, "gone", "went away")
             self.metrics.names.pop(client, None)
-        for client in self._outbox.stalled():
-            seconds = f"{self.config.stall_timeout_s:g} s and one more for each MiB of it"
-            self._forget_client(client, "stalled", f"has not read one result in {seconds}")
+            self._connections.forget(client[0])
+        for client in self._outbox.stalled(is_pressing=self._dispatcher.room.is_pressing):
+            self._forget_client(client, "stalled", "has not read one result in time and is disconnected")
+            self._connections.end(client[0])  # or ZeroMQ would keep what it holds for it, on ipc for ever
         for late in self.scheduler.expired(self.clock()):
             waited_ms = 1e3 * (self.clock() - late.arrived)
             self._refuse(late, DeadlineExceededError(f"no answer within timeout_ms; waited {waited_ms:.0f} ms"))
@@ -275,6 +285,7 @@ class Front:
                 self.metrics.names.pop(forgotten, None)
             if self.authenticator is not None:
                 self._identify(client, body[0])
+            self._connections.note(routing_id, body[0])
             self._serve(request, client, envelope, arrived)
         except Exception as error:  # one request must never be the end of all others
             refusal = _refusal_of(error, request)

@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 
+from depthwire.daemon.front.connections import Connections
 from depthwire.daemon.front.scheduler import Client, Pending
+from depthwire.daemon.front.unread import Unread
 from depthwire.daemon.logs import Rarely
 from depthwire.daemon.seam.arena import Arena
 from depthwire.daemon.seam.jobs import Done
@@ -25,9 +27,6 @@ log = logging.getLogger("depthwire.outbox")
 
 ZERO_COPY_FROM_BYTES = 64 * 1024
 """Below this a copy is cheaper than the thread that ZeroMQ wakes to give the memory back."""
-
-SLOWEST_BYTES_PER_S = 2**20
-"""A client that takes this much is slow, but reads: a cloud may be 200 MB, and the link a robot's."""
 
 _SNDMORE = int(zmq.SNDMORE)
 _DONTWAIT = int(zmq.DONTWAIT)
@@ -42,21 +41,19 @@ class Outbox:
         max_unsent_bytes: int,
         stall_timeout_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
+        connections: Connections | None = None,
     ) -> None:
         self._router = router
         self._max_unsent_bytes = max_unsent_bytes
-        self._stall_timeout_s = stall_timeout_s
         self._clock = clock
-        self._moved_at: dict[Client, float] = {}
-        self._unread = Rarely()
+        self._drops = Rarely()
         self.slow_clients: set[Client] = set()
         """Those with so many bytes made or unread that nothing more is run for them until they read."""
         self._arena = arena
         self._unsent: dict[Client, int] = {}
         self._owners: dict[int, tuple[Client, int]] = {}
-        self._to_read: dict[Client, dict[int, int]] = {}
-        """The blocks that ZeroMQ holds for a client, oldest first, and their bytes: without one, it is not the client
-        who is slow."""
+        self._unread = Unread(connections or Connections(), stall_timeout_s)
+        """What ZeroMQ holds: where it holds nothing of a client, it is not the client who is slow."""
 
     def send(self, envelope: Sequence[bytes], frames: Sequence[Any]) -> bool:
         """Send one reply, never waiting; False if its client is gone or reads too slowly, and the reply is dropped."""
@@ -64,7 +61,7 @@ class Outbox:
             if not self._begin(envelope[0]):
                 self._router.getsockopt(zmq.EVENTS)  # has ZeroMQ take note of what the client has read meanwhile
                 if not self._begin(envelope[0]):
-                    if (before := self._unread.due(self._clock())) is not None:
+                    if (before := self._drops.due(self._clock())) is not None:
                         log.warning("a client does not read its replies: one was dropped%s", before)
                     return False
         except zmq.ZMQError as error:
@@ -112,15 +109,12 @@ class Outbox:
         sent = self.send(pending.envelope, [result_header(request.id, request.op, fields, request.meta), *views])
         if sent and block in self._owners:
             client, length = self._owners[block]
-            blocks = self._to_read.setdefault(client, {})
-            if not blocks and client in self._moved_at:
-                self._moved_at[client] = self._clock()
-            blocks[block] = length
+            self._unread.sent(client[0], block, length, self._clock())
         return sent
 
-    def reserve(self, client: Client, length: int) -> int | None:
+    def reserve(self, client: Client, length: int, *, at_end: bool = False) -> int | None:
         """A block of the arena for a result of this client, or None where there is no room now."""
-        block = self._arena.reserve(length)
+        block = self._arena.reserve(length, at_end=at_end)
         if block is not None:
             self._owners[block] = (client, length)
             self._count(client, length)
@@ -130,25 +124,25 @@ class Outbox:
         """Bytes of results that are made for this client, or that it has not taken yet."""
         return self._unsent.get(client, 0)
 
-    def stalled(self) -> list[Client]:
-        """Clients held back that have not read one of the results sent to them in time; named once each time it is up.
+    def lags(self, client: Client) -> bool:
+        """Whether the oldest result sent to this client has lain unread for a while."""
+        return self._unread.lags(client[0], self._clock())
 
-        That is the stall timeout and what the result that they are at takes at the slowest pace that counts as reading:
-        only when all its bytes have left does ZeroMQ tell of them.
+    @property
+    def lagging_bytes(self) -> int:
+        """Bytes of the results that lie with clients who do not read. Any thread may ask."""
+        return self._unread.lagging_bytes(self._clock())
+
+    def stalled(self, *, is_pressing: bool = False) -> list[Client]:
+        """Clients that have not read one of the results sent to them in time; named once each time it is up.
+
+        Those are the clients held back; and, where others wait for room (`is_pressing`), any that stand still.
         """
-        if not self._moved_at:
-            return []
-        now = self._clock()
-        late = [client for client, moved_at in self._moved_at.items() if now - moved_at >= self._patience_s(client)]
-        for client in late:
-            self._moved_at[client] = now
-        return late
-
-    def _patience_s(self, client: Client) -> float:
-        blocks = self._to_read.get(client)
-        if not blocks:
-            return float("inf")
-        return self._stall_timeout_s + next(iter(blocks.values())) / SLOWEST_BYTES_PER_S
+        held_back = {client[0] for client in self.slow_clients}
+        named: dict[Client, None] = {}
+        for routing_id in self._unread.stalled(held_back, self._clock(), is_pressing=is_pressing):
+            named |= {self._owners[block][0]: None for block in self._unread.blocks(routing_id)}
+        return list(named)
 
     def release(self, block: int) -> None:
         """Give up one hold on a block."""
@@ -163,9 +157,7 @@ class Outbox:
     def _freed(self, block: int) -> None:
         if (owner := self._owners.pop(block, None)) is not None:
             client, length = owner
-            blocks = self._to_read.get(client)
-            if blocks is not None and blocks.pop(block, None) is not None and not blocks:
-                del self._to_read[client]
+            self._unread.freed(client[0], block, self._clock())
             self._count(client, -length)
 
     def _count(self, client: Client, change: int) -> None:
@@ -174,7 +166,5 @@ class Outbox:
             self._unsent[client] = unsent
         if unsent >= self._max_unsent_bytes:
             self.slow_clients.add(client)
-            self._moved_at[client] = self._clock()
-        elif client in self.slow_clients:
-            self.slow_clients.remove(client)
-            del self._moved_at[client]
+        else:
+            self.slow_clients.discard(client)

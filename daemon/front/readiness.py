@@ -7,7 +7,7 @@ in a row, and it answers pings. Where no request shows that, prober.py runs a ti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from depthwire.daemon.front.residency import State
 from depthwire.daemon.front.supervisor import Supervisor, WorkerLink
@@ -97,6 +97,12 @@ def assess(supervisor: Supervisor, limits: Limits, now: float, draining: bool = 
     else:
         status = "degraded" if degraded else "loading"
     return Readiness(status, ready, degraded, problems + failing)
+
+
+def hampered(state: Readiness, problem: str) -> Readiness:
+    """The same daemon with a problem that is no worker's: it answers, but keeps requests waiting."""
+    status = "degraded" if state.status == "ok" else state.status
+    return replace(state, status=status, degraded=True, problems=[*state.problems, problem])
 
 
 def is_tended(links: Sequence[WorkerLink | None], limits: Limits, last_ready_at: float, now: float) -> bool:

@@ -35,7 +35,8 @@ class _ViewReference(weakref.ref[npt.NDArray[np.uint8]]):
 class Arena:
     """Front side: reserve, view, release. One thread calls it, but a view may die in any thread.
 
-    First fit at the lowest address, so that a daemon with little to do touches few pages of a large arena.
+    First fit at the lowest address (or the highest), so that a daemon with little to do touches few pages of a large
+    arena.
     """
 
     def __init__(self, size_bytes: int) -> None:
@@ -46,6 +47,7 @@ class Arena:
         self.used = 0
         """Bytes reserved at the moment."""
         self._free: list[tuple[int, int]] = [(0, size_bytes)]  # (offset, length), by offset, never adjacent
+        self._largest: int | None = size_bytes  # None: to be looked for
         self._lengths: dict[int, int] = {}
         self._holders: dict[int, int] = {}
         self._views: set[_ViewReference] = set()
@@ -59,19 +61,35 @@ class Arena:
         # then: the descriptor lasts as long as this object does, and no view's death is noted without it.
         weakref.finalize(self, os.close, self.wake_fd).atexit = False
 
-    def reserve(self, length: int) -> int | None:
-        """The offset of a block of `length` bytes that nobody else uses, or None where there is no room now."""
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest block that could be reserved now."""
+        if self._largest is None:
+            self._largest = max((room for _, room in self._free), default=0)
+        return self._largest
+
+    def reserve(self, length: int, *, at_end: bool = False) -> int | None:
+        """The offset of a block of `length` bytes that nobody else uses, or None where there is no room now.
+
+        `at_end`: at the highest address, where what is small does not cut the room of what is large to pieces.
+        """
         needed = -(-max(length, 1) // ALIGNMENT) * ALIGNMENT
-        for index, (offset, room) in enumerate(self._free):
+        count = len(self._free)
+        for index in reversed(range(count)) if at_end else range(count):
+            offset, room = self._free[index]
             if room < needed:
                 continue
             if room == needed:
                 del self._free[index]
+            elif at_end:
+                self._free[index] = (offset, room - needed)
+                offset += room - needed
             else:
                 self._free[index] = (offset + needed, room - needed)
             self._lengths[offset] = needed
             self._holders[offset] = 1
             self.used += needed
+            self._largest = None
             return offset
         return None
 
@@ -122,6 +140,7 @@ class Arena:
 
     def _insert_free(self, offset: int, length: int) -> None:
         self.used -= length
+        self._largest = None
         index = bisect.bisect_left(self._free, (offset, 0))
         if index < len(self._free) and self._free[index][0] == offset + length:
             length += self._free.pop(index)[1]

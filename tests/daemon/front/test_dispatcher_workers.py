@@ -13,6 +13,7 @@ import subprocess
 import time
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
@@ -108,7 +109,8 @@ class House:
 
     def __init__(self, workers: int, **settings: Any) -> None:
         self.now = 1000.0
-        config = Config(engine="null", device=",".join(["cpu"] * workers), bind=["tcp://127.0.0.1:*"], **settings)
+        settings = {"bind": ["tcp://127.0.0.1:*"], **settings}
+        config = Config(engine="null", device=",".join(["cpu"] * workers), **settings)
         self.front = Front(config, default_model(config), clock=lambda: self.now)
         self.context = zmq.Context()
         self.client = self.context.socket(zmq.DEALER)
@@ -553,3 +555,78 @@ def test_whatever_a_worker_says_the_front_lives_and_each_request_gets_one_answer
         assert alone.reply().id == number
         assert not alone.client.poll(0)
     assert replaced > 50
+
+
+class Asker:
+    """One more client of a house."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.socket = house.context.socket(zmq.DEALER)
+        self.socket.connect(house.front.endpoints[0])
+
+    def ask(self, request_id: int, image: bytes) -> None:
+        self.socket.send_multipart(Request(request_id, "rel_depth", image).to_frames())
+
+    def hand_over(self, request_id: int, image: bytes) -> jobs.Stage:
+        self.ask(request_id, image)
+        return self.house.hears(jobs.Stage)
+
+
+def picture(width: int, height: int) -> bytes:
+    return bytes(cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8))[1].tobytes())
+
+
+def test_a_large_request_without_room_keeps_no_small_one_waiting_and_health_tells_of_it() -> None:
+    house = House(workers=1, arena_mb=16)
+    house.get_ready()
+    askers = [Asker(house) for _ in range(4)]
+    large = picture(1400, 1200)  # 6.4 MiB of depth
+    held = [asker.hand_over(1, large) for asker in askers[:2]]
+    askers[2].ask(2, large)
+    while len(house.front.scheduler) < 3:
+        house.turn()
+    assert house.front.readiness().status == "ok"
+    small = askers[3].hand_over(3, IMAGE)
+    house.puppet().answer(small)
+    house.pass_time(1.5)
+    state = house.front.readiness()
+    assert (state.status, state.ready, state.degraded) == ("degraded", True, True)
+    assert "requests wait for room among the results, the first for" in state.problems[-1]
+    house.pass_time(3.0)
+    house.puppet().answer(askers[3].hand_over(4, IMAGE))
+    house.puppet().answer(held[0])
+    house.puppet().answer(house.hears(jobs.Stage))
+    assert house.front.readiness().status == "ok"
+    for asker in askers:
+        asker.socket.close(0)
+    house.close()
+
+
+def test_a_peer_that_stands_still_is_ended_where_others_wait_for_room(tmp_path: Path) -> None:
+    house = House(workers=1, arena_mb=16, bind=[f"ipc://{tmp_path}/s"])
+    house.get_ready()
+    large = picture(1400, 1200)
+    asleep = [Asker(house) for _ in range(2)]
+    for asker in asleep:
+        asker.socket.close(0)
+        asker.socket = house.context.socket(zmq.DEALER)
+        asker.socket.setsockopt(zmq.RCVHWM, 1)
+        asker.socket.connect(house.front.endpoints[0])
+        for number in range(2):
+            house.puppet().answer(asker.hand_over(number, large))
+            house.turn()
+        assert house.front.arena.used >= 6 * 2**20
+    awake = Asker(house)
+    awake.ask(1, large)
+    house.pass_time(10.0)
+    house.puppet().answer(house.hears(jobs.Stage))
+    gives_up = time.monotonic() + LIMIT_S
+    while not awake.socket.poll(0):
+        assert time.monotonic() < gives_up
+        house.turn()
+    assert parse_reply(awake.socket.recv_multipart()).error is None
+    assert house.front.readiness().status == "ok"
+    for asker in (*asleep, awake):
+        asker.socket.close(0)
+    house.close()

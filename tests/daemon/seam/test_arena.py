@@ -46,6 +46,20 @@ def test_a_block_lies_at_the_lowest_address_where_it_fits() -> None:
     assert reserve(arena, 1000) == first
 
 
+def test_a_block_at_the_end_lies_at_the_highest_address_where_it_fits() -> None:
+    arena = Arena(SIZE)
+    last = arena.reserve(1000, at_end=True)
+    before = arena.reserve(4096, at_end=True)
+    assert last == SIZE - 1024
+    assert before == last - 4096
+    assert reserve(arena, 1000) == 0
+    assert arena.largest == before - 1024
+    arena.release(last)
+    assert arena.reserve(2000, at_end=True) == before - 2048
+    assert arena.reserve(1024, at_end=True) == last
+    assert arena.largest == before - 2048 - 1024
+
+
 def test_blocks_begin_on_cache_lines() -> None:
     arena = Arena(SIZE)
     assert all(reserve(arena, length) % ALIGNMENT == 0 for length in (1, 63, 64, 65, 1000, 0))
