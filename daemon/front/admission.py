@@ -12,8 +12,8 @@ from depthwire.daemon.config import Config
 from depthwire.daemon.front.scheduler import Client, Pending
 from depthwire.daemon.images.header import read_image_header
 from depthwire.daemon.models import catalogue
-from depthwire.daemon.models.catalogue import Checkpoint, ModelKey
-from depthwire.daemon.models.geometry import network_input_size
+from depthwire.daemon.models.catalogue import ModelKey
+from depthwire.daemon.models.family import InputShape
 from depthwire.daemon.seam.layout import layout_of
 from depthwire.protocol import (
     BadImageError,
@@ -89,13 +89,8 @@ class Admission:
             )
         key = self._requested_model(request)
         checkpoint = catalogue.lookup(key.encoder, key.dataset)
-        if not checkpoint.metric and request.op != "rel_depth":
-            raise InvalidRequestError(
-                f"{request.op} needs metres, but {key} gives inverse depth up to an unknown scale and shift; "
-                "use rel_depth, or a metric model such as vits_hypersim_518",
-                field="dataset",
-            )
-        input_height, input_width = network_input_size(height, width, key.size)
+        checkpoint.meaning.check(request, str(key))
+        input_height, input_width = checkpoint.family.input_size(height, width, key.size)
         if input_height * input_width > self._max_input_pixels:
             raise TooLargeError(
                 f"image of {width}x{height} pixels at model_input_size {key.size} makes a network input of "
@@ -117,7 +112,7 @@ class Admission:
             height=height,
             input_height=input_height,
             input_width=input_width,
-            scale=_scale(request, checkpoint),
+            scale=checkpoint.meaning.scale(request, InputShape(width, height, input_width, input_height)),
             camera=request.intrinsics.scaled_to(width, height) if request.op == "pc" and request.intrinsics else None,
             arrived=arrived,
             deadline=arrived + 1e-3 * timeout_ms if timeout_ms else float("inf"),
@@ -154,13 +149,6 @@ def _kept_camera(request: Request, width: int, height: int) -> CameraIntrinsics 
     if request.intrinsics is None:
         return None
     return request.intrinsics.scaled_to(width, height).decimated(request.options.stride)
-
-
-def _scale(request: Request, checkpoint: Checkpoint) -> float:
-    """What the network's output is multiplied by: metres for a metric answer, 1 for a relative one."""
-    if request.op == "rel_depth" or checkpoint.native_max_depth is None:
-        return 1.0
-    return request.max_depth or checkpoint.native_max_depth
 
 
 def _exists(encoder: str, dataset: str) -> bool:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from depthwire.daemon.models.family import DEPTH_ANYTHING_V2, Family, FractionOfRange, InverseDepth, Meaning
 from depthwire.protocol.messages import MAX_MODEL_INPUT_SIZE, MIN_MODEL_INPUT_SIZE, PATCH
 
 APACHE = "Apache-2.0"
@@ -49,12 +50,11 @@ class Checkpoint:
     """Checksum of the file, where it is known."""
     licence: str
     """SPDX identifier of the licence of the weights."""
-    native_max_depth: float | None
-    """Depth in metres at which the network's sigmoid is 1, as it was trained; None for relative ones."""
-    metric: bool
-    """Metres (after the factor max_depth) or else inverse depth, known up to scale and shift."""
+    family: Family
+    meaning: Meaning
+    """What the network's output is, which the file does not tell."""
     default_input_size: int
-    """Shorter side of the network's input in pixels, where a request does not say."""
+    """model_input_size in pixels, where a request does not say."""
     size_bytes: int
     """Size of the file."""
     builtin: bool = False
@@ -66,6 +66,16 @@ class Checkpoint:
     def name(self) -> str:
         """`encoder_dataset`: what identifies the weights."""
         return f"{self.encoder}_{self.dataset}"
+
+    @property
+    def metric(self) -> bool:
+        """Whether it answers in metres."""
+        return self.meaning.is_metric
+
+    @property
+    def native_max_depth(self) -> float | None:
+        """Metres that its range was trained for; None where it has no range."""
+        return self.meaning.native_max_depth
 
     @property
     def non_commercial(self) -> bool:
@@ -80,7 +90,7 @@ class ModelKey:
     encoder: str
     dataset: str
     size: int
-    """Shorter side of the network's input in pixels, a multiple of 14."""
+    """model_input_size: the side of the network's input in pixels that the family is sized by, a multiple of 14."""
 
     def __str__(self) -> str:
         return f"{self.encoder}_{self.dataset}_{self.size}"
@@ -94,8 +104,8 @@ _STARTER = Checkpoint(
     revision="",
     sha256=None,  # it comes with this package, whose own checksum covers it
     licence=APACHE,
-    native_max_depth=80.0,
-    metric=True,
+    family=DEPTH_ANYTHING_V2,
+    meaning=FractionOfRange(80.0),
     default_input_size=154,
     size_bytes=12_834_730,
     builtin=True,
@@ -107,6 +117,11 @@ _STARTER = Checkpoint(
     ),
 )
 
+_MEANINGS: dict[str, Meaning] = {
+    "hypersim": FractionOfRange(20.0),
+    "vkitti": FractionOfRange(80.0),
+    "relative": InverseDepth(),
+}
 _SIZES = {"vits": "Small", "vitb": "Base", "vitl": "Large"}
 _NOTES = {
     "hypersim": "indoor scenes, 0…20 m",
@@ -183,8 +198,10 @@ def _released(encoder: str, dataset: str, revision: str, sha256: str, size_bytes
         revision=revision,
         sha256=sha256,
         licence=APACHE if encoder == "vits" else NON_COMMERCIAL,  # the official README's terms, by model size
-        native_max_depth={"hypersim": 20.0, "vkitti": 80.0, "relative": None}[dataset],
-        metric=dataset != "relative",
+        family=DEPTH_ANYTHING_V2,
+        meaning={"hypersim": FractionOfRange(20.0), "vkitti": FractionOfRange(80.0), "relative": InverseDepth()}[
+            dataset
+        ],
         default_input_size=518,
         size_bytes=size_bytes,
         note=_NOTES[dataset],
