@@ -199,9 +199,7 @@ def _released(encoder: str, dataset: str, revision: str, sha256: str, size_bytes
         sha256=sha256,
         licence=APACHE if encoder == "vits" else NON_COMMERCIAL,  # the official README's terms, by model size
         family=DEPTH_ANYTHING_V2,
-        meaning={"hypersim": FractionOfRange(20.0), "vkitti": FractionOfRange(80.0), "relative": InverseDepth()}[
-            dataset
-        ],
+        meaning=_MEANINGS[dataset],
         default_input_size=518,
         size_bytes=size_bytes,
         note=_NOTES[dataset],
