@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from depthwire.daemon.engines.cuda_graphs import GraphRecorder, RecordedShape, batch_sizes, new_stream
+from depthwire.daemon.engines.cuda_memory import is_out_of_memory
 from depthwire.daemon.engines.engine import MEMORY_SHARE, EngineOptions
 from depthwire.daemon.engines.torch_cpu import DTYPES
 from depthwire.daemon.models.catalogue import Checkpoint
@@ -35,8 +36,8 @@ DEFAULT_MAX_BATCH = 8
 _FIRST_CAPABILITY_WITH_BFLOAT16 = 8
 """Compute capability, major number: Ampere."""
 
-_OUT_OF_MEMORY_TEXTS = ("out of memory", "_STATUS_ALLOC_FAILED")
-"""How CUDA itself, cuBLAS and cuDNN say so; torch's own allocator raises OutOfMemoryError."""
+PINNED_BYTES = 8 * 2**20
+"""Page-locked memory of each thread that decodes: the pixels of 1080p at once, larger pictures in pieces."""
 _STICKY_TEXTS = (
     "illegal memory access",
     "illegal instruction",
@@ -59,6 +60,15 @@ class OwnStream(threading.local):
     def __init__(self, device: torch.device) -> None:
         torch.cuda.set_device(device)  # a thread starts on cuda:0, and coming back to it costs a context there
         self.stream = new_stream(device, priority=-1)
+        self._pinned: Tensor | None = None
+
+    @property
+    def pinned(self) -> Tensor:
+        """Page-locked memory of the thread's own, for good: torch would keep a piece for each size that was ever in use
+        at once, rounded up to a power of two, and never give one back."""
+        if self._pinned is None:
+            self._pinned = torch.empty(PINNED_BYTES, dtype=torch.uint8).pin_memory()
+        return self._pinned
 
 
 @dataclass(frozen=True)
@@ -105,13 +115,22 @@ class CudaNetwork:
 
     @torch.inference_mode()
     def prepare(self, bgr: npt.NDArray[np.uint8], height: int, width: int) -> Prepared:
-        """Start the upload of a picture and its way to the network's input; returns without waiting for the device."""
+        """Start the upload of a picture and its way to the network's input; returns without waiting for its end."""
         stream = self._own.stream
         with torch.cuda.stream(stream):
-            # torch keeps pinned memory for reuse, and gives none out again before the copies from it are done.
-            picture = torch.from_numpy(bgr).pin_memory().to(self._device, non_blocking=True)
-            pixels = normalise_on_device(picture, height, width).to(self._dtype)
+            pixels = normalise_on_device(self._upload(bgr), height, width).to(self._dtype)
             return Prepared(pixels, stream.record_event())
+
+    def _upload(self, bgr: npt.NDArray[np.uint8]) -> Tensor:
+        """Start copying a picture to the device, through the thread's page-locked memory and on its stream."""
+        stream, pinned = self._own.stream, self._own.pinned
+        picture = torch.empty(bgr.shape, dtype=torch.uint8, device=self._device)
+        sources, places = torch.from_numpy(bgr).reshape(-1), picture.view(-1)
+        for start in range(0, len(sources), PINNED_BYTES):
+            source = sources[start : start + PINNED_BYTES]
+            _wait_for(stream)  # until the piece before, or the picture before, has left
+            places[start : start + len(source)].copy_(pinned[: len(source)].copy_(source), non_blocking=True)
+        return picture
 
     def warm(self, height: int, width: int) -> None:
         torch.cuda.set_device(self._device)
@@ -179,9 +198,15 @@ class CudaNetwork:
         return lowest, highest
 
     def _give_memory_back(self) -> None:
-        # torch's allocator does not allow it beside a recording, nor ever after one that broke.
-        with self._recorder.lock, contextlib.suppress(RuntimeError):
-            torch.cuda.empty_cache()
+        # torch's allocator does not allow it beside a recording, nor ever after one that broke. A warm-up holds the
+        # lock for seconds, and no batch may wait for that: the halves are tried with what memory there is.
+        if not self._recorder.lock.acquire(blocking=False):
+            return
+        try:
+            with contextlib.suppress(RuntimeError):
+                torch.cuda.empty_cache()
+        finally:
+            self._recorder.lock.release()
 
 
 class CudaEngine:
@@ -258,13 +283,6 @@ def choose_device(name: str) -> torch.device:
         reason = "" if torch.version.cuda else "; this build of torch is for the CPU alone"
         raise ValueError(f"there is no device {name}; torch sees {count} CUDA devices here{reason}")
     return torch.device("cuda", device.index or 0)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a smaller batch may succeed where this error ended one."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS)
 
 
 def is_poisoned(error: BaseException, probe: Callable[[], None]) -> bool:

@@ -6,13 +6,17 @@ The front bounds how many sizes are kept (front/residency.py); here is how one i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
+
+from depthwire.daemon.engines.cuda_memory import is_out_of_memory
 
 log = logging.getLogger("depthwire.worker")
 
@@ -103,39 +107,65 @@ class GraphRecorder:
             for batch in sorted(batches, reverse=True):  # the greatest first: the others fit into its memory
                 run = partial(forward, inputs[:batch])
                 try:
-                    for _ in range(_WARM_UP_RUNS):
-                        run()
-                    self._warm_up_stream.synchronize()
-                    replay = self._try_to_record(run)
-                except torch.OutOfMemoryError as error:
+                    replay = self._warm_up_and_record(run)
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
                     log.warning("no memory for a batch of %d at %dx%d; it will be split: %s", batch, *size, error)
                     continue
                 if replay is not None:
                     replays[batch] = replay
         return RecordedShape(inputs, replays) if 1 in replays else None
 
+    def _warm_up_and_record(self, run: Callable[[], Tensor]) -> Callable[[], Tensor] | None:
+        """Tries twice where memory runs out: beside a recording, torch gives the device back nothing that it keeps."""
+        try:
+            return self._warm_up_and_record_once(run)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)  # they hold every layer's activations
+        with contextlib.suppress(RuntimeError):
+            torch.cuda.empty_cache()
+        return self._warm_up_and_record_once(run)
+
+    def _warm_up_and_record_once(self, run: Callable[[], Tensor]) -> Callable[[], Tensor] | None:
+        for _ in range(_WARM_UP_RUNS):
+            run()
+        self._warm_up_stream.synchronize()
+        return self._try_to_record(run)
+
     def _try_to_record(self, forward: Callable[[], Tensor]) -> Callable[[], Tensor] | None:
-        """None, and nothing is tried again, after the first failure: torch's allocator may not recover from one."""
+        """None, and nothing is tried again, after the first failure: torch's allocator may not recover from one.
+
+        Too little memory, whoever says so, is none: it is raised, and the next recording is tried.
+        """
         if not self._works:
             return None
         try:
             return self._record(forward)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             self._works = False
             log.warning("CUDA graphs do not work here (%s); every launch is made by itself, which is slower", error)
             return None
 
     def _record(self, forward: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """Nothing else on the device waits for it. `torch.cuda.graph` would wait for all streams, and empty the caches
+        of device and page-locked memory, which the work beside it then has to ask the driver for again."""
         graph = torch.cuda.CUDAGraph()
-        # Thread-local: other threads go on allocating, copying and replaying meanwhile, which "global" would answer
-        # with an error to them and to us. A lock instead would make known shapes wait for a new one.
-        recording = torch.cuda.graph(
-            graph, pool=self._pool, stream=self._recording_stream, capture_error_mode="thread_local"
-        )
-        with torch.cuda.stream(self._warm_up_stream), recording:  # which leaves its stream set if it fails
-            outputs = forward()
+        with torch.cuda.stream(self._recording_stream):
+            # Thread-local: other threads go on allocating, copying and replaying meanwhile, which "global" would answer
+            # with an error to them and to us. A lock instead would make known shapes wait for a new one.
+            graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
+            try:
+                outputs = forward()
+            except BaseException:
+                with contextlib.suppress(RuntimeError):  # that the recording is broken, which is known
+                    graph.capture_end()
+                raise
+            graph.capture_end()
 
         def replay() -> Tensor:
             graph.replay()

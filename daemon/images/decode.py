@@ -1,8 +1,8 @@
 """Encoded image bytes to BGR pixels, strictly: a damaged picture is refused, not turned into plausible wrong depth.
 
 The worker's decode threads call it. JPEG goes through simplejpeg (libjpeg-turbo with its warnings as errors; the same
-pixels as OpenCV's), PNG and WebP through OpenCV, each after its container has been judged (container.py,
-png_container.py). EXIF rotation is ignored: intrinsics belong to the stored pixels.
+pixels as OpenCV's) and, where cameras write it oddly, jpeg_repair.py; PNG and WebP through OpenCV. Each container is
+judged first (container.py, png_container.py). EXIF rotation is ignored: intrinsics belong to the stored pixels.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ import numpy.typing as npt
 import simplejpeg
 
 from depthwire.daemon.images.container import check_jpeg, plain_webp
+from depthwire.daemon.images.jpeg_repair import decode_odd
 from depthwire.daemon.images.png_container import plain_png
 from depthwire.protocol import BadImageError
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its words would stand amid the log's lines
+
+_UNKNOWN_SAMPLING = "Could not determine subsampling"
+"""OpenCV would decode such a picture, and a damaged one as well: its warnings cannot be had."""
 
 
 def decode_image(
@@ -47,12 +51,25 @@ def decode_image(
 
 
 def _decode_jpeg(data: memoryview, enough: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
-    """Grey, CMYK and YCCK become BGR as OpenCV makes it."""
-    try:
-        scaling = {} if enough is None else {"min_height": enough[0], "min_width": enough[1], "min_factor": 2}
-        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="BGR", strict=True, **scaling)
+    """Grey, CMYK and YCCK become BGR as OpenCV makes it.
+
+    What only an oddity of cameras stands in the way of is decoded once more without it (jpeg_repair.py).
+    """
+    scaling = {} if enough is None else {"min_height": enough[0], "min_width": enough[1], "min_factor": 2}
+
+    def strictly(file: bytes | memoryview) -> npt.NDArray[np.uint8]:
+        pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(file, colorspace="BGR", strict=True, **scaling)
         return pixels
+
+    try:
+        try:
+            return strictly(data)
+        except ValueError as error:
+            return decode_odd(bytes(data), str(error), strictly)
     except ValueError as error:
+        if _UNKNOWN_SAMPLING in str(error):
+            text = "image is a damaged JPEG, or of a chroma sampling unknown to the decoder: save it as 4:2:0 or 4:4:4"
+            raise BadImageError(text, field="image") from None
         raise BadImageError(f"image is a damaged JPEG: {error}", field="image") from None
 
 

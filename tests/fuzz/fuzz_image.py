@@ -14,12 +14,14 @@ import sys
 import zlib
 
 import atheris
+import numpy as np
 
 with atheris.instrument_imports(include=["depthwire"]):
     from depthwire.daemon.images.decode import decode_image
     from depthwire.daemon.images.header import read_image_header
     from depthwire.protocol import BadImageError
 
+from tests.daemon.images.odd_jpegs import SAMPLINGS, Base, oddities
 from tests.fuzz.seeds import folders
 from tests.reliability.bombs import PNG, png, riff, webp
 from tests.reliability.mutations import IMAGES
@@ -55,7 +57,11 @@ def one_input(data: bytes) -> None:
 
 
 def main() -> None:
-    files = [*IMAGES, png(7, 5), png(7, 5, interlaced=1), riff(webp())]
+    rng = np.random.default_rng(1)
+    kinds = ((0, 1), (7, 0))
+    bases = [Base(90, sampling, *kind) for sampling in SAMPLINGS for kind in kinds]
+    odd = [oddity(base.encode(48, 32), rng) for base in bases for oddity in oddities(base)]
+    files = [*IMAGES, *odd, png(7, 5), png(7, 5, interlaced=1), riff(webp())]
     seeds = [*files, *(data + b"\1" for data in files)]
     atheris.Setup([*sys.argv, "-timeout=5", "-rss_limit_mb=1024", *folders("image", seeds)], one_input)
     atheris.Fuzz()

@@ -24,8 +24,9 @@ from torch import Tensor
 from depthwire.daemon.engines import cuda as engine_cuda
 from depthwire.daemon.engines import cuda_graphs
 from depthwire.daemon.engines.choose import create_engine
-from depthwire.daemon.engines.cuda import CudaEngine, CudaNetwork, choose_device, is_out_of_memory, is_poisoned
+from depthwire.daemon.engines.cuda import PINNED_BYTES, CudaEngine, CudaNetwork, choose_device, is_poisoned
 from depthwire.daemon.engines.cuda_graphs import GraphRecorder, RecordedShape, batch_sizes, split
+from depthwire.daemon.engines.cuda_memory import is_out_of_memory
 from depthwire.daemon.engines.engine import EngineOptions, PageLocking
 from depthwire.daemon.engines.torch_cpu import TorchEngine
 from depthwire.daemon.front.residency import Bucket, Residency, State
@@ -40,6 +41,7 @@ STARTER = catalogue.lookup("vitt", "starter")
 STARTER_PATH = checkpoints.resolve(STARTER, None)
 SIZE = (56, 84)
 CPU = torch.device("cpu")
+REAL_RECORD = GraphRecorder._record
 
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -385,6 +387,165 @@ def test_a_batch_size_without_memory_is_not_recorded_and_a_batch_of_it_is_split(
     assert model.ran == [2, 2, 2, 1]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDA out of memory. Tried to allocate 20.00 MiB.",
+    ],
+)
+def test_too_little_memory_for_a_recording_does_not_end_recording_whoever_says_it(
+    rehearsal: Rehearsal, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = rehearsal.network()
+    rehearsal.fail_recording_with = RuntimeError(text)
+    network.warm(*SIZE)
+    assert "no memory for a batch of 1 at 56x84" in caplog.text
+    assert "do not work here" not in caplog.text
+    rehearsal.fail_recording_with = None
+    rehearsal.recorded.clear()
+    network.warm(*SIZE)
+    assert rehearsal.recorded == [(4, *SIZE), (2, *SIZE), (1, *SIZE)]
+
+
+def test_memory_that_torch_keeps_is_given_back_before_a_batch_size_is_left_out(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = SmallDevice(room=2)
+    network = rehearsal.network(model, max_batch=4)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: setattr(model, "room", 4))
+    rehearsal.recorded.clear()
+    network.warm(*SIZE)
+    assert rehearsal.recorded == [(4, *SIZE), (2, *SIZE), (1, *SIZE)]
+
+
+def test_a_batch_without_memory_does_not_wait_for_a_warm_up(rehearsal: Rehearsal) -> None:
+    recorder = rehearsal.recorder()
+    network = rehearsal.network(SmallDevice(room=1), recorder=recorder)
+    inputs = [network.prepare(picture(), *SIZE) for _ in range(2)]
+    errors: list[BaseException] = []
+
+    def infer() -> None:
+        try:
+            network.infer(inputs)
+        except torch.cuda.OutOfMemoryError as error:
+            errors.append(error)
+
+    engine = threading.Thread(target=infer, daemon=True)
+    with recorder.lock:  # as a warm-up holds it
+        engine.start()
+        engine.join(20)
+        is_waiting = engine.is_alive()
+    assert not is_waiting
+    assert len(errors) == 1
+    assert rehearsal.emptied == 0
+
+
+# ---- recording ------------------------------------------------------------------------------------------------------
+
+
+class StandInGraph:
+    """Notes what is done with a CUDA graph; `end_fails` as where the recording is broken."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+        self.end_fails = False
+
+    def capture_begin(self, **options: Any) -> None:
+        self.calls.append(("begin", options))
+
+    def capture_end(self) -> None:
+        self.calls.append("end")
+        if self.end_fails:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+    def replay(self) -> None:
+        self.calls.append("replay")
+
+
+@pytest.fixture
+def graph(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> StandInGraph:
+    graph = StandInGraph()
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: graph)
+    monkeypatch.setattr(GraphRecorder, "_record", REAL_RECORD)
+    return graph
+
+
+def test_a_recording_neither_waits_for_the_device_nor_empties_its_caches(
+    rehearsal: Rehearsal, graph: StandInGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: waited.append("device"))
+    streams: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: (streams.append(stream), contextlib.nullcontext())[1])
+    recorder = rehearsal.recorder()
+    assert graph.calls == [("begin", {"pool": (0, 1), "capture_error_mode": "thread_local"}), "end"]
+    assert streams == [recorder._recording_stream]
+    shape = recorder.record(lambda inputs: inputs.sum(1), SIZE, torch.float32, [1])
+    assert shape is not None
+    assert (waited, rehearsal.emptied) == ([], 0)
+    with torch.inference_mode():
+        shape.run([torch.zeros((3, *SIZE))])
+    assert graph.calls[-3:] == [graph.calls[0], "end", "replay"]
+
+
+@pytest.mark.parametrize("end_fails", [True, False])
+def test_what_broke_a_recording_is_told_and_not_that_it_is_broken(
+    rehearsal: Rehearsal, graph: StandInGraph, end_fails: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = rehearsal.recorder()
+    graph.end_fails = end_fails
+
+    def without_memory_while_recording(inputs: Tensor) -> Tensor:
+        if graph.calls[-1] != "end":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return inputs.sum(1)
+
+    assert recorder.record(without_memory_while_recording, SIZE, torch.float32, [1]) is None
+    assert graph.calls[-1] == "end"
+    assert "no memory for a batch of 1" in caplog.text
+    graph.end_fails = False
+    assert recorder.record(lambda inputs: inputs.sum(1), SIZE, torch.float32, [1]) is not None
+
+
+# ---- uploads --------------------------------------------------------------------------------------------------------
+
+
+def test_page_locked_memory_is_one_piece_for_each_thread_whatever_the_pictures_sizes(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned: list[int] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: (pinned.append(tensor.nbytes), tensor)[1])
+    network = rehearsal.network(SmallDevice(room=8))
+
+    def decode() -> None:
+        for size in (40, 90, 200, 500, 1100, 1800):
+            network.prepare(np.zeros((size, size, 3), np.uint8), *SIZE)
+
+    threads = [threading.Thread(target=decode) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pinned == [PINNED_BYTES] * 3
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_a_picture_larger_than_that_goes_up_in_pieces_each_once_the_one_before_has_left(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch, pieces: int
+) -> None:
+    bgr = picture(123, 77)
+    monkeypatch.setattr(engine_cuda, "PINNED_BYTES", -(-bgr.size // pieces))
+    waits: list[Any] = []
+    monkeypatch.setattr(engine_cuda, "_wait_for", waits.append)
+    network = rehearsal.network(SmallDevice(room=8))
+    np.testing.assert_array_equal(network._upload(bgr).numpy(), bgr)
+    assert waits == [network._own.stream] * pieces
+    every_other = bgr[:, ::2]
+    np.testing.assert_array_equal(network._upload(every_other).numpy(), every_other)
+
+
 # ---- errors, devices, precision -------------------------------------------------------------------------------------
 
 
@@ -394,6 +555,8 @@ def test_a_batch_size_without_memory_is_not_recorded_and_a_batch_of_it_is_split(
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
         (RuntimeError("CUDA error: out of memory"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), True),
         (MemoryError(), True),
         (RuntimeError("shape '[1, 2]' is invalid for input of size 3"), False),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
