@@ -143,6 +143,12 @@ class Config:
     )
     default_timeout_ms: int = _setting(0, "timeout_ms for requests that give none. 0: no limit.", min=0)
     start_timeout_s: float = _setting(120.0, "A worker that needs longer to start is replaced.", min=1)
+    load_timeout_s: float = _setting(
+        1200.0, "A model that a worker needs longer for, conversion included, is given up for a while.", min=1
+    )
+    download_timeout_s: float = _setting(
+        3600.0, "Requests for a model whose download takes longer are told so; it goes on.", min=1
+    )
     silence_timeout_s: float = _setting(10.0, "A worker that answers no ping for this long is replaced.", min=0.1)
     batch_timeout_s: float = _setting(120.0, "A worker that needs longer for one batch is replaced.", min=0.1)
     probe_interval_s: float = _setting(
