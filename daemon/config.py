@@ -150,7 +150,10 @@ class Config:
         120.0, "A worker that needs longer for one batch, or to decode one picture, is replaced.", min=0.1
     )
     load_timeout_s: float = _setting(
-        1800.0, "A worker that needs longer to load a model, with its download, is replaced.", min=0.1
+        1800.0, "A worker that needs longer to load a model, conversion included, is replaced.", min=0.1
+    )
+    download_timeout_s: float = _setting(
+        3600.0, "Requests for a model whose download takes longer are told so; it goes on.", min=1
     )
     probe_interval_s: float = _setting(
         30.0, "A worker without work for this long runs a tiny picture, to show that it still can.", min=0.1

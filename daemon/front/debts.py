@@ -42,6 +42,7 @@ class Debts:
         """When a batch last started, or a job ended."""
         self._pings = 0
         self._loads: dict[tuple[str, str], float | None] = {}
+        self._downloads: set[tuple[str, str]] = set()
         self._warm_ups: dict[tuple[str, str, int, int], float | None] = {}
         self._warmed_at = 0.0
         self._is_new = False
@@ -96,10 +97,18 @@ class Debts:
                 if not self._pings:
                     raise Violation("Pong without a ping")
                 self._pings -= 1
-            case jobs.Loaded(encoder, dataset) | jobs.LoadFailed(encoder, dataset):
+            case jobs.Fetched(encoder, dataset):
+                if (encoder, dataset) not in self._downloads:
+                    raise Violation("Fetched of a model that it does not download")
+                self._downloads.remove((encoder, dataset))
+            case jobs.LoadFailed(encoder, dataset) if (encoder, dataset) in self._downloads:
+                self._downloads.remove((encoder, dataset))
+            case jobs.Loaded(encoder, dataset) | jobs.LoadFailed(encoder, dataset) | jobs.Fetching(encoder, dataset):
                 if (encoder, dataset) not in self._loads:
                     raise Violation(f"{type(message).__name__} of a model that it was not told to load")
                 del self._loads[encoder, dataset]
+                if isinstance(message, jobs.Fetching):  # which takes as long as the link makes it
+                    self._downloads.add((encoder, dataset))
             case jobs.Warmed(encoder, dataset, height, width) | jobs.WarmFailed(encoder, dataset, height, width):
                 if (encoder, dataset, height, width) not in self._warm_ups:
                     raise Violation(f"{type(message).__name__} of an input size that it was not told to make ready")

@@ -76,7 +76,7 @@ class Dispatcher:
         self.supervisor = Supervisor(options, arena.fd, patience, self._on_death)
         keys = [catalogue.parse_model_key(name) for name in config.preload]
         preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
-        self._loader = Loader(self.supervisor, scheduler, metrics, clock, refuse, preload)
+        self._loader = Loader(self.supervisor, scheduler, metrics, clock, refuse, preload, config.download_timeout_s)
         self._prober = Prober(
             default, config.probe_interval_s, arena, self._loader.load, self._loader.warm, self._hand_over
         )
@@ -103,6 +103,7 @@ class Dispatcher:
         self.hear_starts()  # how long a batch has run is what the supervisor judges by
         self.supervisor.tick(now)
         for link in self.supervisor.ready:
+            self._loader.tend(link, now)
             self._prober.turn(link, now)
         self._changes_seen = self.supervisor.changes
         current = {link.fileno(): link for link in self.supervisor.links if link is not None}
@@ -178,6 +179,11 @@ class Dispatcher:
                     self._on_dropped(link, ticket)
                 case jobs.Hello() as hello:
                     self._on_hello(link, hello)
+                case jobs.Fetching(encoder, dataset):
+                    self._loader.on_fetching(link, catalogue.lookup(encoder, dataset))
+                    self._prober.turn(link, now)
+                case jobs.Fetched(encoder, dataset):
+                    self._loader.on_fetched(link, catalogue.lookup(encoder, dataset))
                 case jobs.Loaded(encoder, dataset, size_bytes):
                     self._loader.on_loaded(link, catalogue.lookup(encoder, dataset), size_bytes)
                     self._prober.turn(link, now)
@@ -338,6 +344,7 @@ class Dispatcher:
         """Give waiting requests to workers as long as one has room: nothing waits for a fuller batch."""
         if not self._scheduler.waiting:
             return
+        self._loader.refuse_hopeless()
         for link in self.supervisor.ready:
             self._loader.make_ready(link)
         self.room.begin_turn()

@@ -26,7 +26,7 @@ def health_report(front: Bookkeeping) -> dict[str, Any]:
     hello = up[0].hello if up else None
     residents = [resident for link in up for resident in link.residency]
     loaded = sorted({name for r in residents if r.state is State.READY for name in r.models})
-    loading = sorted({r.checkpoint.name for r in residents if r.state is State.LOADING})
+    loading = sorted({r.checkpoint.name for r in residents if r.state in (State.LOADING, State.FETCHING)})
     default = front.admission.default_model
     report: dict[str, Any] = {
         "status": state.status,

@@ -15,7 +15,7 @@ from depthwire.daemon.front.scheduler import Pending, Scheduler
 from depthwire.daemon.front.supervisor import Supervisor, WorkerLink
 from depthwire.daemon.models.catalogue import Checkpoint
 from depthwire.daemon.seam import jobs
-from depthwire.protocol import ERROR_CLASSES, DepthwireError, InternalError
+from depthwire.protocol import ERROR_CLASSES, DepthwireError, InternalError, ModelNotFoundError
 
 log = logging.getLogger("depthwire.loader")
 
@@ -35,6 +35,7 @@ class Loader:
         clock: Callable[[], float],
         refuse: Callable[[Pending, DepthwireError], None],
         preload: Sequence[Checkpoint],
+        download_timeout_s: float = float("inf"),
     ) -> None:
         self._supervisor = supervisor
         self._scheduler = scheduler
@@ -42,6 +43,9 @@ class Loader:
         self._clock = clock
         self._refuse = refuse
         self._preload = preload
+        self._download_timeout_s = download_timeout_s
+        self._errors: dict[Checkpoint, DepthwireError] = {}
+        """Why a checkpoint was given up last, for those who ask before it is tried again."""
         self._lost: dict[Checkpoint | Bucket, int] = {}
         """How many workers ended while they loaded a checkpoint or warmed a size, for what has not been ready since."""
 
@@ -92,6 +96,25 @@ class Loader:
         for head in heads:
             self.warm(link, head.bucket)
 
+    def tend(self, link: WorkerLink, now: float) -> None:
+        """Tell who waits for a download that takes too long; it goes on."""
+        for resident in list(link.residency):
+            if resident.state is State.FETCHING and now - resident.since >= self._download_timeout_s:
+                text = f"the download of {resident.checkpoint.name} has taken more than {self._download_timeout_s:g} s"
+                log.error("worker %d: %s", link.slot, text)
+                link.residency.set(resident.checkpoint, State.FAILED, 0, now)
+                error = ModelNotFoundError(f"{text}; it goes on, so try again later", retryable=True)
+                self._give_up(resident.checkpoint, error)
+
+    def refuse_hopeless(self) -> None:
+        """Answer at once who waits for a checkpoint that every worker has failed to load a moment ago."""
+        if not self._errors:
+            return
+        now, ready = self._clock(), self._supervisor.ready
+        for checkpoint in {bucket.checkpoint for bucket in self._scheduler.buckets} & self._errors.keys():
+            if ready and all(link.residency.has_failed(checkpoint, now) for link in ready):
+                self._refuse_all(checkpoint, self._errors[checkpoint])
+
     def is_draining(self, link: WorkerLink) -> bool:
         """Whether a worker gets nothing now, so that what is in use makes room for a checkpoint that waits for it.
 
@@ -116,13 +139,34 @@ class Loader:
         for checkpoint in self._preload:
             self.load(link, checkpoint)
 
+    def on_fetching(self, link: WorkerLink, checkpoint: Checkpoint) -> None:
+        """It has to be downloaded first: its memory is free for others until then."""
+        if checkpoint in link.residency.loading:
+            log.info("%s is not on disk and is downloaded", checkpoint.name)
+            link.residency.set(checkpoint, State.FETCHING, 0, self._clock())
+
+    def on_fetched(self, link: WorkerLink, checkpoint: Checkpoint) -> None:
+        """It is on disk: load it, or if there is no room now, when somebody asks for it."""
+        resident = link.residency.get(checkpoint)
+        if resident is not None and resident.state is State.FETCHING:
+            link.residency.drop(checkpoint)
+            self.load(link, checkpoint, {head.checkpoint.name for head in self._scheduler.heads()})
+
     def on_loaded(self, link: WorkerLink, checkpoint: Checkpoint, size_bytes: int) -> None:
+        if checkpoint not in link.residency.loading:
+            if not link.residency.has(checkpoint):  # it was given up, and its memory has been counted as free since
+                log.warning("%s was loaded too late and is unloaded", checkpoint.name)
+                link.send(jobs.Unload(checkpoint.encoder, checkpoint.dataset))
+            return
+        self._errors.pop(checkpoint, None)
         link.residency.set(checkpoint, State.READY, size_bytes, self._clock())
         self._lost.pop(checkpoint, None)
         self._metrics.note(self._metrics.loads, checkpoint.name)
         log.info("%s loaded, %.0f MB", checkpoint.name, size_bytes / 1e6)
 
     def on_load_failed(self, link: WorkerLink, checkpoint: Checkpoint, code: str, text: str) -> None:
+        if link.residency.has(checkpoint):
+            return
         link.residency.set(checkpoint, State.FAILED, 0, self._clock())
         self._lost.pop(checkpoint, None)
         self._give_up(checkpoint, ERROR_CLASSES.get(code, InternalError)(text))
@@ -153,7 +197,11 @@ class Loader:
     def _give_up(self, checkpoint: Checkpoint, error: DepthwireError) -> None:
         """A worker could not load a checkpoint: answer who waits for it, unless another worker may still manage."""
         self._metrics.note(self._metrics.load_failures, checkpoint.name)
+        self._errors[checkpoint] = error
         if any(other.residency.may_have(checkpoint) for other in self._supervisor.ready):
             return
+        self._refuse_all(checkpoint, error)
+
+    def _refuse_all(self, checkpoint: Checkpoint, error: DepthwireError) -> None:
         for pending in self._scheduler.waiting_for(checkpoint):
             self._refuse(pending, error)

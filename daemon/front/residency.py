@@ -40,6 +40,8 @@ class Bucket(NamedTuple):
 
 
 class State(enum.Enum):
+    FETCHING = "fetching"
+    """Of a checkpoint: it is being downloaded, and takes no memory yet."""
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"
@@ -90,7 +92,7 @@ class Residency:
 
     @property
     def loading(self) -> list[Checkpoint]:
-        """The checkpoints that are on their way."""
+        """The checkpoints that are on their way from the disk."""
         return [resident.checkpoint for resident in self if resident.state is State.LOADING]
 
     @property
@@ -103,6 +105,11 @@ class Residency:
         """Whether the checkpoint is loaded or on its way: one that has failed is no hope for who waits."""
         resident = self.get(checkpoint)
         return resident is not None and resident.state is not State.FAILED
+
+    def has_failed(self, checkpoint: Checkpoint, now: float) -> bool:
+        """Whether the checkpoint could not be loaded, so lately that it is not tried again yet."""
+        resident = self.get(checkpoint)
+        return resident is not None and resident.state is State.FAILED and not _is_missing(resident, now)
 
     def has(self, checkpoint: Checkpoint) -> bool:
         """Whether the checkpoint is loaded."""
@@ -180,6 +187,10 @@ class Residency:
             del resident.shapes[size]
             forgotten.append(Bucket(resident.checkpoint, *size))
         return forgotten
+
+    def drop(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint that holds no memory off the table, as if nobody had asked for it."""
+        del self._table[checkpoint.name]
 
     def set(self, checkpoint: Checkpoint, state: State, size_bytes: int, now: float) -> None:
         """Note what became of a checkpoint's loading."""

@@ -138,6 +138,20 @@ class Hello(NamedTuple):
     memory_bytes: int
 
 
+class Fetching(NamedTuple):
+    """The checkpoint is not on disk and is downloaded first. It takes no memory meanwhile."""
+
+    encoder: str
+    dataset: str
+
+
+class Fetched(NamedTuple):
+    """The download is over and the file on disk: to be loaded when there is room for it."""
+
+    encoder: str
+    dataset: str
+
+
 class Loaded(NamedTuple):
     encoder: str
     dataset: str
@@ -218,6 +232,8 @@ Message: TypeAlias = (
     | Failed
     | Dropped
     | Pong
+    | Fetching
+    | Fetched
 )
 
 _KINDS: tuple[type[Any], ...] = (
@@ -239,6 +255,8 @@ _KINDS: tuple[type[Any], ...] = (
     Failed,
     Dropped,
     Pong,
+    Fetching,
+    Fetched,
 )
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 _SAID_BY_WORKERS = frozenset(_KINDS[_NUMBERS[Hello] :])

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from depthwire.daemon.engines.engine import Engine, Network, PageLocking
 from depthwire.daemon.images.decode import decode_image
 from depthwire.daemon.models import catalogue, checkpoints
+from depthwire.daemon.models.catalogue import Checkpoint
 from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.arena import map_arena
 from depthwire.daemon.worker.ending import end_process
@@ -31,6 +32,9 @@ from depthwire.protocol import DepthwireError, InternalError, ModelNotFoundError
 log = logging.getLogger("depthwire.worker")
 
 Result = TypeVar("Result")
+
+_DOWNLOADS = 4
+"""At a time: more would only share the link."""
 
 EXIT_POISONED = 70
 """The device answers nothing but errors, or a thread has ended: only a new process helps (EX_SOFTWARE)."""
@@ -104,9 +108,12 @@ class Worker:
         self._dropped: set[int] = set()
         self._intake = Intake(channel, threads, self._hear, self._decode)
         self._finishers = ThreadPoolExecutor(threads, "finish")
-        # Apart from each other, because a load may wait for a download of many minutes.
+        # Apart from each other: a download may take an hour, and a load some minutes of conversion.
+        self._downloader = ThreadPoolExecutor(_DOWNLOADS, "download")
         self._loader = ThreadPoolExecutor(2, "load")
         self._warmer = ThreadPoolExecutor(1, "warm")
+        self._loading: set[tuple[str, str]] = set()
+        self._downloading: set[tuple[str, str]] = set()
 
     def run(self) -> None:
         """Serve the front until it says Stop or goes away."""
@@ -137,7 +144,7 @@ class Worker:
             case jobs.Ping(number):
                 self._send(jobs.Pong(number))
             case jobs.Load(encoder, dataset):
-                self._loader.submit(_or_end, self._load, encoder, dataset)
+                self._begin_load(encoder, dataset)
             case jobs.Unload(encoder, dataset):
                 self._networks.pop((encoder, dataset), None)
             case jobs.Warm() as warm:
@@ -242,22 +249,57 @@ class Worker:
             jobs.Done(job.ticket, minimum, maximum, staged.decode_ms, staged.infer_ms, post_ms, staged.batch_size)
         )
 
+    def _begin_load(self, encoder: str, dataset: str) -> None:
+        """Load a checkpoint, or go on with it: the front may have given up waiting for it and ask again."""
+        key = (encoder, dataset)
+        if key in self._downloading:
+            self._send(jobs.Fetching(*key))
+        elif key not in self._loading:
+            self._loading.add(key)
+            self._loader.submit(_or_end, self._load, encoder, dataset)
+
     def _load(self, encoder: str, dataset: str) -> None:
+        key = (encoder, dataset)
         try:
             checkpoint = catalogue.lookup(encoder, dataset)
             path = None
             if self._engine.name != "null":
-                path = checkpoints.resolve(checkpoint, self._folder, allow_download=self._download)
+                if self._must_download(checkpoint):
+                    self._downloading.add(key)
+                    self._loading.discard(key)
+                    self._send(jobs.Fetching(*key))
+                    self._downloader.submit(_or_end, self._fetch, checkpoint)
+                    return
+                path = checkpoints.resolve(checkpoint, self._folder, allow_download=False)
             network = self._engine.load(checkpoint, path)
         except BaseException as error:
-            self._exit_if_poisoned(error)
-            log.error("%s_%s could not be loaded: %s", encoder, dataset, error)  # noqa: TRY400 - for an operator
-            code = ModelNotFoundError.code if isinstance(error, checkpoints.CheckpointNotFound) else InternalError.code
-            message = str(error)[: jobs.MAX_ERROR_CHARACTERS]
-            self._send(jobs.LoadFailed(encoder, dataset, code, message))
+            self._loading.discard(key)
+            self._fail_load(encoder, dataset, error)
             return
-        self._networks[encoder, dataset] = network
+        self._networks[key] = network
+        self._loading.discard(key)
         self._send(jobs.Loaded(encoder, dataset, network.bytes))
+
+    def _must_download(self, checkpoint: Checkpoint) -> bool:
+        may_download = self._download and not checkpoint.builtin
+        return may_download and checkpoints.find_on_disk(checkpoint, self._folder) is None
+
+    def _fetch(self, checkpoint: Checkpoint) -> None:
+        key = (checkpoint.encoder, checkpoint.dataset)
+        try:
+            checkpoints.resolve(checkpoint, self._folder)
+        except BaseException as error:
+            self._downloading.discard(key)
+            self._fail_load(*key, error)
+            return
+        self._downloading.discard(key)
+        self._send(jobs.Fetched(*key))
+
+    def _fail_load(self, encoder: str, dataset: str, error: BaseException) -> None:
+        self._exit_if_poisoned(error)
+        log.error("%s_%s could not be loaded: %s", encoder, dataset, error)  # for an operator, who needs no traceback
+        code = ModelNotFoundError.code if isinstance(error, checkpoints.CheckpointNotFound) else InternalError.code
+        self._send(jobs.LoadFailed(encoder, dataset, code, str(error)[: jobs.MAX_ERROR_CHARACTERS]))
 
     def _warm(self, warm: jobs.Warm) -> None:
         try:

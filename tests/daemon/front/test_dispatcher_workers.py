@@ -370,8 +370,10 @@ def test_a_preloaded_model_that_has_ended_two_workers_does_not_end_the_third_as_
         house.pass_time(PAUSE_S)
     house.get_ready()
     assert house.front.readiness().ready
-    house.ask(1, "vits", "hypersim")
+    house.ask(0, "vits", "hypersim")
+    assert "while it loaded vits_hypersim, twice" in house.error().message
     house.pass_time(11.0)
+    house.ask(1, "vits", "hypersim")
     house.puppet().load(house.hears(jobs.Load))  # asked for, it is tried again after a while
     house.puppet().answer(house.hears(jobs.Stage))
     assert house.reply().error is None
@@ -629,4 +631,96 @@ def test_a_peer_that_stands_still_is_ended_where_others_wait_for_room(tmp_path: 
     assert house.front.readiness().status == "ok"
     for asker in (*asleep, awake):
         asker.socket.close(0)
+    house.close()
+
+
+def test_who_asks_for_a_model_that_could_not_be_had_a_moment_ago_is_told_at_once_and_later_it_is_tried_again(
+    pair: House,
+) -> None:
+    for slot in range(2):
+        pair.get_ready(slot)
+    pair.ask(1, "vits", "hypersim")
+    for slot in range(2):
+        pair.puppet(slot).say(jobs.LoadFailed(*pair.hears(jobs.Load, slot), "MODEL_NOT_FOUND", "it is not on disk"))
+    first = pair.error()
+    for number in range(2, 5):
+        pair.pass_time(2.0)
+        pair.ask(number, "vits", "hypersim")
+        again = pair.error()
+        assert (again.code, again.message) == (first.code, first.message) == ("MODEL_NOT_FOUND", "it is not on disk")
+    pair.pass_time(5.0)
+    pair.ask(5, "vits", "hypersim")
+    pair.puppet(1).load(pair.hears(jobs.Load, 1))
+    pair.puppet(1).answer(pair.hears(jobs.Stage, 1))
+    assert pair.reply().error is None
+    pair.ask(6, "vits", "hypersim")  # the other worker may fail again meanwhile
+    pair.puppet(0).say(jobs.LoadFailed(*pair.hears(jobs.Load, 0), "MODEL_NOT_FOUND", "it is not on disk"))
+    pair.puppet(1).answer(pair.hears(jobs.Stage, 1))
+    assert pair.reply().error is None
+
+
+def test_models_that_are_downloaded_keep_no_other_from_loading_and_take_no_memory() -> None:
+    house = House(workers=1, preload=["vits_hypersim"])
+    house.puppet().get_ready()
+    house.puppet().say(jobs.Fetching(*house.hears(jobs.Load)))
+    assert house.hears(jobs.Load) == ("vitt", "starter")  # to show that the engine works
+    house.ask(1, "vits", "vkitti")  # which has no room beside the first
+    job = house.hears(jobs.Load)
+    assert job == ("vits", "vkitti")
+    house.puppet().load(job)
+    house.puppet().answer(house.hears(jobs.Stage))  # the probe
+    house.puppet().answer(house.hears(jobs.Stage))
+    assert house.reply().error is None
+    house.close()
+
+
+def test_what_was_downloaded_is_loaded(alone: House) -> None:
+    alone.get_ready()
+    alone.ask(1, "vits", "hypersim")
+    job = alone.hears(jobs.Load)
+    alone.puppet().say(jobs.Fetching(*job))
+    alone.pass_time(20.0)
+    assert not any(isinstance(message, jobs.Load) for message in alone.puppet().heard)
+    alone.puppet().say(jobs.Fetched(*job))
+    assert alone.hears(jobs.Load) == job
+    alone.puppet().load(job)
+    alone.puppet().answer(alone.hears(jobs.Stage))
+    assert alone.reply().error is None
+
+
+def test_a_load_that_takes_too_long_ends_its_worker_and_is_given_up_with_the_second() -> None:
+    """Nobody can end a thread, and those that load are few."""
+    house = House(workers=1, load_timeout_s=20.0)
+    for _ in range(2):
+        house.get_ready()
+        if not len(house.front.scheduler):
+            house.ask(1, "vits", "hypersim")
+        assert house.hears(jobs.Load) == ("vits", "hypersim")
+        house.pass_time(19.0)
+        assert house.front.supervisor.links[0] is not None
+        house.pass_time(2.0)
+        assert house.front.supervisor.links == [None]
+        house.pass_time(PAUSE_S)
+    error = house.error()
+    assert (error.code, error.retryable) == ("INTERNAL", False)
+    assert "has been loading a model for more than 20 s while it loaded vits_hypersim, twice" in error.message
+    house.close()
+
+
+def test_a_download_that_takes_too_long_is_told_as_that_and_goes_on() -> None:
+    house = House(workers=1, download_timeout_s=60.0, load_timeout_s=10.0, probe_interval_s=1000.0)
+    house.get_ready()
+    house.ask(1, "vits", "hypersim")
+    job = house.hears(jobs.Load)
+    house.puppet().say(jobs.Fetching(*job))
+    house.pass_time(62.0)
+    error = house.error()
+    assert (error.code, error.retryable) == ("MODEL_NOT_FOUND", True)
+    assert "the download of vits_hypersim has taken more than 60 s" in error.message
+    house.puppet().say(jobs.Fetched(*job))
+    house.pass_time(11.0)
+    house.ask(2, "vits", "hypersim")
+    house.puppet().load(house.hears(jobs.Load))
+    house.puppet().answer(house.hears(jobs.Stage))
+    assert house.reply().error is None
     house.close()
