@@ -140,6 +140,14 @@ def resized(data: bytes, width: int, height: int) -> bytes:
     return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 
 
+def filled_intervals(rows: int) -> bytes:
+    """A flat JPEG of 64 x `rows` blocks, each a restart interval with eight bytes too many behind it."""
+    data = flat_jpeg(8 * 64, 8 * rows)
+    at = data.index(b"\xff\xda")
+    intervals = b"".join(b"\x3f" + bytes(8) + bytes([0xFF, 0xD0 + number % 8]) for number in range(64 * rows - 1))
+    return data[:at] + segment(0xDD, b"\0\1") + data[at : at + 10] + intervals + b"\x3f\xff\xd9"
+
+
 def exif_loop() -> bytes:
     """An EXIF annex whose directory names itself as the next one, and as its own sub-directory and thumbnail."""
     entry = struct.pack(">HHII", 0x8769, 4, 1, 8)
@@ -231,6 +239,10 @@ PICTURES: dict[str, Bomb] = {
         lambda: jpeg()[:-2] + b"\xff\xfe\0\2" * 1_000_000 + b"\xff\xd9"
     ),
     "JPEG of a million restart markers": _picture(lambda: jpeg()[:-2] + b"\xff\xd0" * 1_000_000 + b"\xff\xd9"),
+    "JPEG of 60,000 restart intervals with bytes too many": _picture(lambda: filled_intervals(938)),
+    "JPEG of as many restart intervals with bytes too many as are looked at": _picture(
+        lambda: filled_intervals(16), "OK"
+    ),
     "JPEG of 4 MB of fill bytes": _picture(lambda: within(jpeg(), b"\xff\xc0", b"\xff" * 4_000_000)),
     "JPEG whose EXIF turns in a circle": _picture(exif_loop, "OK"),
     "JPEG of 60 annexes of 64 KB": _picture(
