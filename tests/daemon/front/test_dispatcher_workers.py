@@ -376,6 +376,15 @@ def test_a_preloaded_model_that_has_ended_two_workers_does_not_end_the_third_as_
     house.close()
 
 
+def test_what_is_to_be_preloaded_and_has_no_room_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    house = House(workers=1, preload=["vits_hypersim", "vits_vkitti"])
+    house.puppet().get_ready()
+    assert house.hears(jobs.Load) == ("vits", "hypersim")
+    assert "--preload: vits_vkitti has no room beside the others in the 143 MB for models of worker 0" in caplog.text
+    assert "--preload: vits_hypersim" not in caplog.text
+    house.close()
+
+
 def test_a_request_whose_input_size_ends_the_worker_that_warms_it_is_given_up_after_the_second(alone: House) -> None:
     """As where the device is poisoned by it: the worker ends itself."""
     alone.get_ready(max_shapes=4)
