@@ -47,7 +47,7 @@ class Descriptors:
             os.close(lowest)
         except OSError:
             lowest = self._limit
-        had_problem, left = self.problem is not None, self._limit - lowest
+        had_problem, left = self.problem is not None, max(0, self._limit - lowest)
         is_scarce = left < min(_FEW, self._limit // 4)
         self.problem = f"{left} of {self._limit} file descriptors are left: raise `ulimit -n`" if is_scarce else None
         if is_scarce and not had_problem:

@@ -376,6 +376,18 @@ def test_a_preloaded_model_that_has_ended_two_workers_does_not_end_the_third_as_
     house.close()
 
 
+def test_few_descriptors_left_show_in_health_while_who_is_in_is_served(
+    alone: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone.get_ready()
+    assert alone.front.readiness().problems == []
+    monkeypatch.setattr(alone.front._descriptors, "_limit", 8)  # fewer than are open
+    alone.pass_time(1.5)
+    state = alone.front.readiness()
+    assert (state.status, state.ready, state.degraded) == ("degraded", True, True)
+    assert any("file descriptors are left" in problem for problem in state.problems)
+
+
 def test_what_is_to_be_preloaded_and_has_no_room_is_told(caplog: pytest.LogCaptureFixture) -> None:
     house = House(workers=1, preload=["vits_hypersim", "vits_vkitti"])
     house.puppet().get_ready()
