@@ -38,6 +38,11 @@ def main(**options: Any) -> None:
     except (OSError, InvalidSettings) as error:
         raise click.ClickException(str(error)) from None
     front.announce()
+    if config.checkpoints is not None and not checkpoints.names_in(config.checkpoints):
+        log.warning(
+            "--checkpoints: no file in %s has the name of a known checkpoint, such as depth_anything_v2_vits.pth",
+            config.checkpoints,
+        )
     sys.exit(front.run())
 
 

@@ -46,6 +46,12 @@ class _Address(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
         return str(value)
 
 
+_MOST = {"_s": 1e6, "_mb": 2**24, "_ms": 10**9}
+_MOST_OF_ANY = 10**6
+"""By what a setting's name ends in: beyond what any machine has or anybody waits for. What is much larger fits into no
+number of the kernel's or ZeroMQ's."""
+
+
 def _setting(default: Any, text: str, **option: Any) -> Any:
     """A field of Config with what click needs to know of it."""
     metadata = {"help": text, "option": option}
@@ -256,9 +262,14 @@ def _option(setting: dataclasses.Field[Any]) -> Callable[[Callable[..., Any]], C
     if option.pop("is_flag", False):
         flag = f"{flag}/--no-{flag[2:]}"
     elif "type" not in option:
-        low, high = option.pop("min", None), option.pop("max", None)
+        low, high = option.pop("min", None), option.pop("max", _most(setting.name))
         if isinstance(default, int):
             option["type"] = click.IntRange(low, high)
         elif isinstance(default, float):
             option["type"] = _FiniteRange(low, high)
     return click.option(flag, default=default, help=setting.metadata["help"], show_default=True, **option)
+
+
+def _most(name: str) -> float:
+    unit = f"_{name.removesuffix('_per_client').rpartition('_')[2]}"
+    return _MOST.get(unit, _MOST_OF_ANY)

@@ -75,7 +75,7 @@ class Dispatcher:
         scheduler.forecast.threads = options[0].threads or usable_cores()
         self.supervisor = Supervisor(options, arena.fd, patience, self._on_death)
         keys = [catalogue.parse_model_key(name) for name in config.preload]
-        preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
+        self._preload = preload = [catalogue.lookup(key.encoder, key.dataset) for key in keys]
         self._loader = Loader(self.supervisor, scheduler, metrics, clock, refuse, preload, config.download_timeout_s)
         self._prober = Prober(
             default, config.probe_interval_s, arena, self._loader.load, self._loader.warm, self._hand_over
@@ -219,6 +219,11 @@ class Dispatcher:
             hello.max_batch,
         )
         self._loader.on_hello(link)
+        for checkpoint in self._preload:
+            if link.residency.get(checkpoint) is None:
+                memory_mb = link.residency.budget_bytes / 2**20
+                text = "--preload: %s has no room beside the others in the %.0f MB for models of worker %d: %s"
+                log.warning(text, checkpoint.name, memory_mb, link.slot, "it is loaded when it is asked for")
         self._prober.turn(link, self._clock())
 
     def _on_started(self, link: WorkerLink, started: jobs.Started) -> None:

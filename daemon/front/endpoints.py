@@ -27,6 +27,7 @@ log = logging.getLogger("depthwire.endpoints")
 _MAX_IPC_BYTES = 107
 """What the kernel takes as a socket's path."""
 
+_MAX_PORT = 65535
 _LOCK_PATIENCE_S = 5.0
 _PROBE_TIMEOUT_S = 2.0
 _TCP = re.compile(r"tcp://(\[[0-9a-fA-F:.]*\]|[^:/\[\]]+):[^:/]*")
@@ -38,6 +39,9 @@ def check_endpoints(endpoints: Sequence[str], *, has_keys: bool, insecure: bool)
         if not endpoint.startswith(("tcp://", "ipc://")):
             # Others would go round the check below: tipc, for one, crosses the network.
             raise InvalidSettings(f"{endpoint} is not an endpoint; write tcp://ADDRESS:PORT or ipc://PATH")
+        port = endpoint.rpartition(":")[2]
+        if endpoint.startswith("tcp://") and port.isdecimal() and int(port) > _MAX_PORT:  # ZeroMQ takes its low bits
+            raise InvalidSettings(f"{endpoint} is not an endpoint: ports go up to {_MAX_PORT}")
     reachable = [endpoint for endpoint in endpoints if not is_private(endpoint)]
     if reachable and not has_keys and not insecure:
         raise InvalidSettings(

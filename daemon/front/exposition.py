@@ -7,6 +7,7 @@ rendering a second at most.
 
 from __future__ import annotations
 
+import errno
 import logging
 import selectors
 import socket
@@ -21,6 +22,7 @@ from depthwire.daemon.config import parse_address
 from depthwire.daemon.front.bookkeeping import Bookkeeping
 from depthwire.daemon.front.metrics import STAGES, Histogram
 from depthwire.daemon.front.residency import State
+from depthwire.daemon.logs import Rarely
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -33,6 +35,7 @@ _CONNECTION_S = 5.0
 """From accepting a connection to closing it, whatever its peer does."""
 _MAX_REQUEST_BYTES = 8192
 _PAUSE_S = 0.01
+_NO_DESCRIPTOR_PAUSE_S = 0.5
 _RENDER_INTERVAL_S = 1.0
 _STUCK_S = 10.0
 """A front whose loop has not come round for this long is not live."""
@@ -207,13 +210,14 @@ def _buckets(histogram: Histogram, unit: float) -> tuple[list[tuple[str, float]]
     return buckets, histogram.total
 
 
-@dataclass
+@dataclass(eq=False)
 class _Connection:
     peer: socket.socket
     close_at: float
     request: bytes = b""
     reply: memoryview = field(default_factory=lambda: memoryview(b""))
     is_answered: bool = False
+    is_closed: bool = False
 
 
 class MetricsServer(threading.Thread):
@@ -225,6 +229,7 @@ class MetricsServer(threading.Thread):
         self._pages = pages
         self._selector = selectors.DefaultSelector()
         self._connections: list[_Connection] = []
+        self._faults = Rarely()
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             self._listener = socket.create_server((host, port), family=family, backlog=16)
@@ -243,7 +248,8 @@ class MetricsServer(threading.Thread):
             try:
                 self._turn()
             except Exception:  # metrics must end neither themselves nor anybody else
-                log.exception("a scrape failed")
+                if (before := self._faults.due(time.monotonic())) is not None:
+                    log.exception("a scrape failed%s", before)
             time.sleep(_PAUSE_S)
         for connection in self._connections:
             connection.peer.close()
@@ -264,13 +270,16 @@ class MetricsServer(threading.Thread):
         for key, _ in self._selector.select(wait_s):
             if key.fileobj is self._listener:
                 self._accept()
-            elif isinstance(connection := key.data, _Connection):
+            elif isinstance(connection := key.data, _Connection) and not connection.is_closed:
                 try:
                     self._serve(connection)
                 except BlockingIOError:
                     pass
                 except OSError:  # the peer is gone
                     self._close(connection)
+                except BaseException:  # a page that cannot be made is this connection's end, and no other's
+                    self._close(connection)
+                    raise
         now = time.monotonic()
         for connection in [c for c in self._connections if c.close_at <= now]:
             self._close(connection)
@@ -278,7 +287,9 @@ class MetricsServer(threading.Thread):
     def _accept(self) -> None:
         try:
             peer, _ = self._listener.accept()
-        except OSError:  # gone already, or no descriptors left
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):  # it goes on to be readable
+                time.sleep(_NO_DESCRIPTOR_PAUSE_S)
             return
         peer.setblocking(False)
         if len(self._connections) >= _MAX_CONNECTIONS:
@@ -320,6 +331,10 @@ class MetricsServer(threading.Thread):
         return head.encode("latin-1") + (b"" if method == "HEAD" else page.body)
 
     def _close(self, connection: _Connection) -> None:
+        """End a connection. What `select` has told of it before is to be passed over."""
+        if connection.is_closed:
+            return
+        connection.is_closed = True
         self._connections.remove(connection)
         self._selector.unregister(connection.peer)
         connection.peer.close()

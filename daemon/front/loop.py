@@ -20,13 +20,15 @@ from typing import Any
 
 import zmq
 
-from depthwire.daemon.config import Config
+from depthwire.daemon.config import Config, InvalidSettings
 from depthwire.daemon.front.admission import Admission
 from depthwire.daemon.front.authenticator import demand_keys, make_authenticator
 from depthwire.daemon.front.connections import Connections
+from depthwire.daemon.front.descriptors import Descriptors, raise_limit
 from depthwire.daemon.front.dispatcher import Dispatcher
 from depthwire.daemon.front.endpoints import Listener, check_endpoints
 from depthwire.daemon.front.exposition import serve_metrics
+from depthwire.daemon.front.farewell import wait_for_readers
 from depthwire.daemon.front.health import health_report
 from depthwire.daemon.front.inbox import Inbox, make_router
 from depthwire.daemon.front.metrics import NO_MODEL, Metrics
@@ -66,6 +68,10 @@ _TICK_S = 0.25
 """The longest the front sleeps, and so the latest it notices that a worker is silent."""
 
 
+_LAST_WORD_MS = 100
+"""For what ZeroMQ has not handed to the kernel when everybody who reads has read."""
+
+
 class Front:
     def __init__(self, config: Config, default_model: ModelKey, clock: Callable[[], float] = time.monotonic) -> None:
         """Bind the sockets. `default_model` answers requests that name none.
@@ -79,7 +85,12 @@ class Front:
         self.started_at = clock()
         self.draining = False
         self.metrics = Metrics()
-        self.arena = Arena(config.arena_mb * 2**20)
+        limit = raise_limit()
+        try:
+            self.arena = Arena(config.arena_mb * 2**20)
+        except OSError as error:
+            raise InvalidSettings(f"--arena-mb {config.arena_mb}: there is no such memory: {error}") from None
+        self._descriptors = Descriptors(self.arena.fd, limit)
         self.admission = Admission(config, default_model, self.arena.size)
         self.scheduler = Scheduler(
             QueueLimits(
@@ -145,9 +156,12 @@ class Front:
     def readiness(self) -> Readiness:
         """What the daemon is worth at this moment. Any thread may ask."""
         state = assess(self.supervisor, self.proof_limits, self.clock(), self.draining)
-        if (problem := self._dispatcher.room.problem()) is not None:
-            state = hampered(state, problem)
-        if self.authenticator is None or self.draining:
+        if self.draining:
+            return state
+        for problem in (self._dispatcher.room.problem(), self._descriptors.problem):
+            if problem is not None:
+                state = hampered(state, problem)
+        if self.authenticator is None:
             return state
         if not self.authenticator.is_alive:
             problems = [*state.problems, "the authenticator has failed, so nobody new gets in"]
@@ -177,10 +191,12 @@ class Front:
             log.warning("%s answers by default: %s", model, checkpoint.note)
 
     def run(self) -> int:
-        """Serve until SIGTERM or SIGINT, then answer what was admitted; returns the process's exit code."""
+        """Serve until SIGTERM, SIGINT or SIGHUP, then answer what was admitted; returns the process's exit code."""
         signal.set_wakeup_fd(self._signal_writer.fileno())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # Who is started by nohup goes on when the terminal goes.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
         give_up_at = float("inf")
         while self._dispatcher.failure is None:
             self._turn()
@@ -195,6 +211,7 @@ class Front:
         self.turned_at = now = self.clock()
         self._dispatcher.watch(self._poller, now)
         self._service_manager.turn(now)
+        self._descriptors.look(now)
         self.arena.wake_wanted = self.scheduler.waiting > 0
         has_requests = self._inbox.has_messages
         is_busy = self._serve_handshakes(now) or has_requests or (self.arena.wake_wanted and self.arena.has_died)
@@ -237,8 +254,8 @@ class Front:
     def _close(self) -> int:
         for pending in self.scheduler.all_open():
             self._refuse(pending, ShuttingDownError("the daemon is shutting down"))
-        linger_s = max(1.0, self.config.drain_timeout_s)
-        self._service_manager.closing(linger_s + 30.0)
+        limit_s = max(1.0, self.config.drain_timeout_s)
+        self._service_manager.closing(limit_s + 30.0)
         self.supervisor.stop(timeout_s=1.0)
         if self._metrics_server is not None:
             self._metrics_server.close()
@@ -247,12 +264,14 @@ class Front:
             self.authenticator.close()
         self._poller.close()
         self._listener.unlink()
-        # The last replies may still be on their way to a slow peer: wait for them, but not for ever.
-        self._router.close(linger=int(1e3 * linger_s))
-        self._context.term()
-        signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(-1)  # what lies unread in it would pass for a client that does not read
         self._signals.close()
         self._signal_writer.close()
+        # The last replies may still be on their way to a slow peer: wait for them, but not for one that reads nothing.
+        if not wait_for_readers(limit_s):
+            log.warning("not everybody has read the last replies")
+        self._router.close(linger=_LAST_WORD_MS)
+        self._context.term()
         if self._dispatcher.failure is not None:
             log.critical("%s", self._dispatcher.failure)
             return os.EX_CONFIG

@@ -60,6 +60,11 @@ def find_on_disk(checkpoint: Checkpoint, folder: Path | None) -> Path | None:
     return _find_in_hub_cache(checkpoint)
 
 
+def names_in(folder: Path) -> list[str]:
+    """The official file names that a folder has."""
+    return [checkpoint.file_name for checkpoint in CATALOGUE if _is_file(folder / checkpoint.file_name)]
+
+
 def resolve(checkpoint: Checkpoint, folder: Path | None, allow_download: bool = True, progress: bool = True) -> Path:
     """The checkpoint's file, downloaded if it is not on this machine.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import fcntl
 import mmap
 import os
 import weakref
@@ -40,8 +41,11 @@ class Arena:
     """
 
     def __init__(self, size_bytes: int) -> None:
-        self.fd = os.memfd_create("depthwire-arena", os.MFD_CLOEXEC)
+        """Raises OSError where there is no such memory."""
+        self.fd = os.memfd_create("depthwire-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, size_bytes)
+        # A worker that made it smaller would end the front with a SIGBUS.
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         self.size = size_bytes
         self.memory = mmap.mmap(self.fd, size_bytes)
         self.used = 0

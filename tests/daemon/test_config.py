@@ -39,6 +39,10 @@ def other(name: str) -> Any:
     return OTHER[name] if name in OTHER else type(default)(max(default, 20) + 1)
 
 
+def flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def run(*arguments: str, **environment: str) -> tuple[Result, Config | None]:
     """The Config that a command line and an environment come to."""
     made: list[Config] = []
@@ -230,3 +234,13 @@ def test_every_number_carries_its_unit_or_is_a_count() -> None:
         value = getattr(DEFAULTS, name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             assert name.endswith(units) or name in counts, name
+
+
+@pytest.mark.parametrize("name", [n for n in FIELDS if type(getattr(DEFAULTS, n)) in (int, float)])
+def test_a_number_that_nothing_can_be_made_of_is_refused_by_name(name: str) -> None:
+    """Neither the kernel nor ZeroMQ takes it: it ended in a traceback, if anything."""
+    for value in ("1" + 20 * "0", "3000000000"):
+        result, config = run(flag(name), value)
+        assert result.exit_code == 2
+        assert config is None
+        assert f"Invalid value for '{flag(name)}'" in result.output

@@ -322,3 +322,59 @@ def test_a_busy_model_does_not_keep_another_one_out_of_memory(start_daemon: Daem
             for thread in threads:
                 thread.join()
     assert answer.model == "vits_hypersim_98"
+
+
+def ipc_daemon(start_daemon: DaemonFactory, folder: Path) -> Any:
+    return start_daemon("--engine", "null", "--bind", f"ipc://{folder}/d.ipc")
+
+
+def test_a_terminal_that_goes_ends_the_daemon_as_sigterm_does(start_daemon: DaemonFactory, tmp_path: Path) -> None:
+    daemon = ipc_daemon(start_daemon, tmp_path)
+    daemon.process.send_signal(signal.SIGHUP)
+    assert daemon.process.wait(30) == 0
+    assert "SIGHUP: draining" in daemon.log
+    assert not (tmp_path / "d.ipc").exists()
+
+
+def test_under_nohup_the_daemon_outlives_its_terminal(start_daemon: DaemonFactory, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which the daemon inherits, as from nohup
+    try:
+        daemon = ipc_daemon(start_daemon, tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    daemon.process.send_signal(signal.SIGHUP)
+    with DepthClient(daemon.endpoint, timeout=30) as client:
+        assert client.metric_depth(IMAGE).depth.shape == (72, 96)
+    assert daemon.process.poll() is None
+
+
+SUSPENDED = """
+import os, signal, sys, time, zmq
+from depthwire.protocol import CameraIntrinsics, Request
+socket = zmq.Context().socket(zmq.DEALER)
+socket.rcvhwm = 1
+socket.connect(sys.argv[1])
+image = open(sys.argv[2], "rb").read()
+for number in range(4):
+    request = Request(number, "pc", image, intrinsics=CameraIntrinsics(500, 500, 320, 240))
+    socket.send_multipart(request.to_frames())
+time.sleep(0.5)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_suspended_client_does_not_hold_up_the_end(start_daemon: DaemonFactory, tmp_path: Path) -> None:
+    daemon = ipc_daemon(start_daemon, tmp_path)
+    (tmp_path / "image.jpg").write_bytes(jpeg(1000, 800))
+    command = [sys.executable, "-c", SUSPENDED, f"ipc://{tmp_path}/d.ipc", str(tmp_path / "image.jpg")]
+    with subprocess.Popen(command) as client:
+        try:
+            os.waitid(os.P_PID, client.pid, os.WSTOPPED | os.WNOWAIT)
+            with DepthClient(daemon.endpoint, timeout=30) as other:
+                while other.health()["queue"]["in_flight"]:
+                    time.sleep(0.02)
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(40) == 0  # it was what drain_timeout_s says, 60
+        finally:
+            client.kill()
+    assert "not everybody has read" in daemon.log

@@ -380,6 +380,27 @@ def test_a_preloaded_model_that_has_ended_two_workers_does_not_end_the_third_as_
     house.close()
 
 
+def test_few_descriptors_left_show_in_health_while_who_is_in_is_served(
+    alone: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone.get_ready()
+    assert alone.front.readiness().problems == []
+    monkeypatch.setattr(alone.front._descriptors, "_limit", 8)  # fewer than are open
+    alone.pass_time(1.5)
+    state = alone.front.readiness()
+    assert (state.status, state.ready, state.degraded) == ("degraded", True, True)
+    assert any("file descriptors are left" in problem for problem in state.problems)
+
+
+def test_what_is_to_be_preloaded_and_has_no_room_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    house = House(workers=1, preload=["vits_hypersim", "vits_vkitti"])
+    house.puppet().get_ready()
+    assert house.hears(jobs.Load) == ("vits", "hypersim")
+    assert "--preload: vits_vkitti has no room beside the others in the 143 MB for models of worker 0" in caplog.text
+    assert "--preload: vits_hypersim" not in caplog.text
+    house.close()
+
+
 def test_a_request_whose_input_size_ends_the_worker_that_warms_it_is_given_up_after_the_second(alone: House) -> None:
     """As where the device is poisoned by it: the worker ends itself."""
     alone.get_ready(max_shapes=4)

@@ -215,3 +215,10 @@ def test_localhost_and_ipv6_loopback_are_bound_as_written(listener: Callable[[],
     if Path("/proc/net/if_inet6").exists():
         mine.bind_all(["tcp://[::1]:*"])
         assert mine.endpoints[1].startswith("tcp://[::1]:")
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:70000", "tcp://[::1]:65536", "tcp://127.0.0.1:99999999999"])
+def test_a_port_that_is_none_is_refused(endpoint: str) -> None:
+    """ZeroMQ takes its low bits for one: 70000 listened on 4464."""
+    with pytest.raises(InvalidSettings, match="ports go up to 65535"):
+        check_endpoints([endpoint], has_keys=True, insecure=False)

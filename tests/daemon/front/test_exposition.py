@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -78,6 +81,48 @@ def test_the_silent_the_slow_and_the_many_keep_nobody_out(server: MetricsServer)
     assert len(server._connections) <= _MAX_CONNECTIONS
     for peer in [*silent, *deaf]:
         peer.close()
+
+
+def test_many_who_come_and_go_leave_no_traceback(server: MetricsServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The oldest connection is closed for a new one in the very turn in which it has something to say."""
+    for _ in range(6):
+        peers = [connect(server) for _ in range(_MAX_CONNECTIONS)]
+        time.sleep(0.15)  # all of them are let in, one in each turn
+        with server_stands_still(server):
+            late = [connect(server) for _ in range(4)]
+            for peer in peers:
+                peer.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        for peer in [*peers, *late]:
+            peer.close()
+        assert get(server) == b"depthwire_up 1\n"
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+@contextlib.contextmanager
+def server_stands_still(server: MetricsServer) -> Iterator[None]:
+    """So that what happens meanwhile is all there in its next turn."""
+    go_on, stands = threading.Event(), threading.Event()
+
+    def page() -> Page:
+        stands.set()
+        assert go_on.wait(LIMIT_S)
+        return Page(200, "text/plain", b"x" * 20_000_000)  # more than is taken at once: this connection stays
+
+    server._pages = {**server._pages, "/wait": page}
+    with connect(server, b"GET /wait HTTP/1.1\r\n\r\n"):
+        assert stands.wait(LIMIT_S)
+        yield
+        go_on.set()
+        time.sleep(0.1)
+
+
+def test_a_page_that_fails_all_the_time_is_told_of_once_a_second(
+    server: MetricsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(20):
+        with connect(server, b"GET /broken HTTP/1.1\r\n\r\n") as peer:
+            assert peer.recv(1) == b""  # which it closes, so that nobody waits
+    assert 1 <= len(caplog.records) < 10
 
 
 def test_who_says_nothing_is_sent_away(server: MetricsServer, monkeypatch: pytest.MonkeyPatch) -> None:

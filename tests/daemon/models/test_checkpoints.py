@@ -343,3 +343,12 @@ def test_two_downloads_at_once_both_succeed(hub: StandInHub, folder: Path) -> No
 
 def test_every_released_checkpoint_can_be_verified() -> None:
     assert all(checkpoints.is_verified(checkpoint) for checkpoint in CATALOGUE if not checkpoint.builtin)
+
+
+def test_a_folder_s_known_names_are_those_of_files(tmp_path: Path) -> None:
+    assert checkpoints.names_in(tmp_path / "none") == []
+    (tmp_path / "model.pth").write_bytes(b"")
+    (tmp_path / "depth_anything_v2_vitb.pth").mkdir()
+    assert checkpoints.names_in(tmp_path) == []
+    (tmp_path / "depth_anything_v2_vits.pth").write_bytes(b"")
+    assert checkpoints.names_in(tmp_path) == ["depth_anything_v2_vits.pth"]

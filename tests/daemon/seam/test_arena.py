@@ -284,3 +284,11 @@ class ArenaLife(RuleBasedStateMachine):
 
 TestArenaLife = ArenaLife.TestCase
 TestArenaLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("size", [0, 2**19, 2**21])
+def test_a_worker_cannot_pull_the_memory_away_from_under_the_front(size: int) -> None:
+    arena = Arena(2**20)
+    with pytest.raises(PermissionError):
+        os.ftruncate(arena.fd, size)
+    arena.close()
