@@ -35,7 +35,8 @@ class Network(Protocol):
     def warm(self, height: int, width: int) -> None:
         """Make this input size ready to run; it may take seconds. Called beside `infer` of other sizes.
 
-        Never called where the engine's `max_shapes` is 0; elsewhere always before the first input of a size.
+        Never called where the engine's `max_shapes` is 0; elsewhere before the first input of a size, unless the front
+        has no place for it among the sizes that are kept: then it runs without.
         """
         ...
 
@@ -44,7 +45,7 @@ class Network(Protocol):
         ...
 
     def infer(self, batch: Sequence[Any]) -> Sequence[Any]:
-        """One output for each prepared input, all of the same size. One thread calls it."""
+        """One output for each prepared input, all of the same size, warm or not. One thread calls it."""
         ...
 
     def finish(self, output: Any, target: Target) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 
 from depthwire.daemon.front.metrics import Metrics
-from depthwire.daemon.front.residency import Bucket, State
+from depthwire.daemon.front.residency import RETRY_FAILED_S, Bucket, Size, State
 from depthwire.daemon.front.scheduler import Pending, Scheduler
 from depthwire.daemon.front.supervisor import Supervisor, WorkerLink
 from depthwire.daemon.models.catalogue import Checkpoint
@@ -21,6 +21,10 @@ log = logging.getLogger("depthwire.loader")
 
 MAX_ATTEMPTS = 2
 """How often work that ends its worker is tried."""
+
+_BAN_GROWTH = 6
+_LONGEST_BAN_S = 3600.0
+"""An input size that has ended two workers is left alone for RETRY_FAILED_S, and with each further one longer."""
 
 _PATIENCE_S = 2.0
 """How long a checkpoint waits for the room of those in use before they get no more requests."""
@@ -44,8 +48,10 @@ class Loader:
         self._refuse = refuse
         self._preload = preload
         self._download_timeout_s = download_timeout_s
-        self._errors: dict[Checkpoint, DepthwireError] = {}
-        """Why a checkpoint was given up last, for those who ask before it is tried again."""
+        self._errors: dict[Checkpoint | Bucket, DepthwireError] = {}
+        """Why a checkpoint or a size was given up last, for those who ask before it is tried again."""
+        self._banned_until: dict[Bucket, float] = {}
+        """When a size that workers ended over may be tried again."""
         self._lost: dict[Checkpoint | Bucket, int] = {}
         """How many workers ended while they loaded a checkpoint or warmed a size, for what has not been ready since."""
 
@@ -74,11 +80,11 @@ class Loader:
     def warm(self, link: WorkerLink, bucket: Bucket) -> None:
         """Have a worker that holds the checkpoint make this input size ready, forgetting others where it must."""
         now = self._clock()
-        if not link.residency.wants_warming(bucket, now):
+        if not link.residency.wants_warming(bucket, now) or self._is_banned(bucket, now):
             return
-        forgotten = link.residency.make_room_for_shape()
+        forgotten = link.residency.make_room_for_shape(bucket, now)
         if forgotten is None:
-            return
+            return  # it runs as it is
         for old in forgotten:
             link.send(jobs.Forget(old.checkpoint.encoder, old.checkpoint.dataset, *old.size))
         link.residency.set_shape(bucket, State.LOADING, now)
@@ -86,7 +92,8 @@ class Loader:
 
     def make_ready(self, link: WorkerLink) -> None:
         """Have a worker load and warm what the waiting requests need."""
-        if all(map(link.residency.is_ready, self._scheduler.buckets)):
+        is_ready = all(map(link.residency.is_ready, self._scheduler.buckets))
+        if is_ready and not link.residency.promotes:
             link.load_waits_since = None
             return
         heads = self._scheduler.heads()
@@ -107,13 +114,16 @@ class Loader:
                 self._give_up(resident.checkpoint, error)
 
     def refuse_hopeless(self) -> None:
-        """Answer at once who waits for a checkpoint that every worker has failed to load a moment ago."""
-        if not self._errors:
-            return
+        """Answer at once who waits for a checkpoint, or a size, that every worker has failed over a moment ago."""
         now, ready = self._clock(), self._supervisor.ready
-        for checkpoint in {bucket.checkpoint for bucket in self._scheduler.buckets} & self._errors.keys():
-            if ready and all(link.residency.has_failed(checkpoint, now) for link in ready):
+        if not self._errors or not ready:
+            return
+        for bucket in list(self._scheduler.buckets):
+            checkpoint = bucket.checkpoint
+            if checkpoint in self._errors and all(link.residency.has_failed(checkpoint, now) for link in ready):
                 self._refuse_all(checkpoint, self._errors[checkpoint])
+            elif bucket in self._errors and not any(self._may_run(link, bucket, now) for link in ready):
+                self._refuse_all(checkpoint, self._errors[bucket], bucket.size)
 
     def is_draining(self, link: WorkerLink) -> bool:
         """Whether a worker gets nothing now, so that what is in use makes room for a checkpoint that waits for it.
@@ -173,12 +183,15 @@ class Loader:
 
     def on_warmed(self, link: WorkerLink, bucket: Bucket) -> None:
         link.residency.set_shape(bucket, State.READY, self._clock())
-        self._lost.pop(bucket, None)
+        for book in (self._lost, self._errors, self._banned_until):
+            book.pop(bucket, None)
 
     def on_warm_failed(self, link: WorkerLink, bucket: Bucket, text: str) -> None:
+        """Who waits for this size is answered where no other worker may still manage."""
         link.residency.set_shape(bucket, State.FAILED, self._clock())
-        for pending in self._scheduler.waiting_for(bucket.checkpoint, bucket.size):
-            self._refuse(pending, InternalError(f"{pending.model} cannot run at this image's shape: {text}"))
+        size = f"{bucket.input_width}x{bucket.input_height}"
+        self._errors[bucket] = InternalError(f"{bucket.checkpoint.name} cannot run at an input of {size}: {text}")
+        self.refuse_hopeless()
 
     def on_death(self, link: WorkerLink, problem: str) -> None:
         """Give up what a worker loaded or warmed when it ended, if it is the second that ended so."""
@@ -189,10 +202,13 @@ class Loader:
             # Not retryable: the next worker would go the same way.
             if isinstance(key, Checkpoint):
                 self._give_up(key, InternalError(f"the worker {problem} while it loaded {key.name}, twice"))
-            elif not any(other.residency.is_ready(key) for other in self._supervisor.ready):
+            else:
                 what = f"made {key.checkpoint.name} ready for an input of {key.input_width}x{key.input_height}"
-                for pending in self._scheduler.waiting_for(key.checkpoint, key.size):
-                    self._refuse(pending, InternalError(f"the worker {problem} while it {what}, twice"))
+                self._errors[key] = error = InternalError(f"the worker {problem} while it {what}, twice")
+                pause_s = RETRY_FAILED_S * _BAN_GROWTH ** (lost - MAX_ATTEMPTS)
+                self._banned_until[key] = self._clock() + min(pause_s, _LONGEST_BAN_S)
+                if not any(other.residency.is_ready(key) for other in self._supervisor.ready):
+                    self._refuse_all(key.checkpoint, error, key.size)
 
     def _give_up(self, checkpoint: Checkpoint, error: DepthwireError) -> None:
         """A worker could not load a checkpoint: answer who waits for it, unless another worker may still manage."""
@@ -202,6 +218,17 @@ class Loader:
             return
         self._refuse_all(checkpoint, error)
 
-    def _refuse_all(self, checkpoint: Checkpoint, error: DepthwireError) -> None:
-        for pending in self._scheduler.waiting_for(checkpoint):
+    def _refuse_all(self, checkpoint: Checkpoint, error: DepthwireError, size: Size | None = None) -> None:
+        for pending in self._scheduler.waiting_for(checkpoint, size):
             self._refuse(pending, error)
+
+    def _is_banned(self, bucket: Bucket, now: float) -> bool:
+        return now < self._banned_until.get(bucket, now)
+
+    def _may_run(self, link: WorkerLink, bucket: Bucket, now: float) -> bool:
+        """Whether a worker runs an input size, or may still be able to."""
+        residency = link.residency
+        if residency.is_ready(bucket):
+            return True
+        is_lost = self._is_banned(bucket, now) or residency.cannot_warm(bucket, now)
+        return not is_lost and not residency.has_failed(bucket.checkpoint, now)

@@ -1,5 +1,5 @@
 """What a worker holds ready: checkpoints under a memory budget and input sizes under a count, both least recently
-used first out. One table per worker.
+used first out. An input size beyond the count runs as it is. One table per worker.
 
 Pure bookkeeping for the front, which decides; the worker only carries out Load, Unload, Warm and Forget. The size of a
 checkpoint is that of its file before loading, and what the worker reports after it.
@@ -22,6 +22,15 @@ TIME_SLICE_S = 2.0
 
 Where two do not fit together they take turns: without this, each could be unloaded before it has answered anything.
 """
+
+PROMOTE_AFTER = 8
+"""How often an input size that has no place runs as it is, before it takes the place of one not used meanwhile.
+
+Where more sizes are in rotation than are kept, none takes another's place: each request would pay for a warm-up.
+"""
+
+_MAX_EAGER = 64
+"""Sizes without a place that are counted, of one checkpoint."""
 
 Size: TypeAlias = tuple[int, int]
 """Height and width of a network's input."""
@@ -57,6 +66,18 @@ class Shape:
 
 
 @dataclass
+class Eager:
+    """An input size that runs without having been made ready, since all places are taken."""
+
+    since: float
+    times: int = 0
+    """How often since then."""
+    in_flight: int = 0
+    is_ending: bool = False
+    """It is to be made ready as soon as nothing of it is in flight, and gets no more requests until then."""
+
+
+@dataclass
 class Resident:
     """A checkpoint that the worker loads or has loaded."""
 
@@ -70,6 +91,7 @@ class Resident:
     models: set[str] = field(default_factory=set)
     """The names, with input size, under which it has been asked for."""
     shapes: dict[Size, Shape] = field(default_factory=dict)
+    eager: dict[Size, Eager] = field(default_factory=dict)
 
 
 class Residency:
@@ -106,6 +128,11 @@ class Residency:
         resident = self.get(checkpoint)
         return resident is not None and resident.state is not State.FAILED
 
+    @property
+    def promotes(self) -> bool:
+        """Whether an input size without a place has run so often that it should look for one."""
+        return bool(self.max_shapes) and any(e.times >= PROMOTE_AFTER for r in self for e in r.eager.values())
+
     def has_failed(self, checkpoint: Checkpoint, now: float) -> bool:
         """Whether the checkpoint could not be loaded, so lately that it is not tried again yet."""
         resident = self.get(checkpoint)
@@ -124,7 +151,16 @@ class Residency:
         if not self.max_shapes:
             return True
         shape = resident.shapes.get(bucket.size)
-        return shape is not None and shape.state is State.READY
+        if shape is not None and shape.state is not State.FAILED:
+            return shape.state is State.READY
+        eager = resident.eager.get(bucket.size)
+        return eager is not None and not eager.is_ending
+
+    def cannot_warm(self, bucket: Bucket, now: float) -> bool:
+        """Whether this input size could not be made ready, so lately that it is not tried again yet."""
+        resident = self.get(bucket.checkpoint)
+        shape = None if resident is None else resident.shapes.get(bucket.size)
+        return shape is not None and shape.state is State.FAILED and not _is_missing(shape, now)
 
     def wants_load(self, checkpoint: Checkpoint, now: float) -> bool:
         """Whether this checkpoint is neither here nor on its way, and a failure is long enough ago."""
@@ -171,16 +207,25 @@ class Residency:
             del self._table[resident.checkpoint.name]
         return [resident.checkpoint for resident in evicted]
 
-    def make_room_for_shape(self) -> list[Bucket] | None:
-        """The input sizes to forget, least recently used first, so that one more fits; taken off the table.
+    def make_room_for_shape(self, bucket: Bucket, now: float) -> list[Bucket] | None:
+        """The input sizes to forget, least recently used first, so that this one fits; taken off the table.
 
-        None if those in use or being made leave no room now.
+        None if there is no place for it: then it runs without one. It takes another's place once it has run so
+        `PROMOTE_AFTER` times while that one was not used at all.
         """
+        resident = self._table[bucket.checkpoint.name]
+        eager = resident.eager.get(bucket.size)
         shapes = [(r, size, s) for r in self for size, s in r.shapes.items() if s.state is not State.FAILED]
         excess = len(shapes) + 1 - self.max_shapes
-        idle = [entry for entry in shapes if entry[2].state is State.READY and not entry[2].in_flight]
-        idle.sort(key=lambda entry: entry[2].used_at)
+        idle = []
+        if eager is not None and eager.times >= PROMOTE_AFTER:
+            ready = [entry for entry in shapes if entry[2].state is State.READY and not entry[2].in_flight]
+            idle = sorted((e for e in ready if e[2].used_at < eager.since), key=lambda entry: entry[2].used_at)
         if excess > len(idle):
+            self._run_eagerly(resident, bucket.size, now)
+            return None
+        if eager is not None and eager.in_flight:  # what is made ready must not run meanwhile
+            eager.is_ending = True
             return None
         forgotten = []
         for resident, size, _ in idle[: max(0, excess)]:
@@ -192,6 +237,16 @@ class Residency:
         """Take a checkpoint that holds no memory off the table, as if nobody had asked for it."""
         del self._table[checkpoint.name]
 
+    def _run_eagerly(self, resident: Resident, size: Size, now: float) -> None:
+        """Count from now on how often a size without a place runs, unless that is being counted."""
+        eager = resident.eager.setdefault(size, Eager(now))
+        eager.is_ending = False
+        if eager.times >= PROMOTE_AFTER:
+            eager.since, eager.times = now, 0
+        idle = [other for other, entry in resident.eager.items() if not entry.in_flight and other != size]
+        for other in idle[: max(0, len(resident.eager) - _MAX_EAGER)]:
+            del resident.eager[other]
+
     def set(self, checkpoint: Checkpoint, state: State, size_bytes: int, now: float) -> None:
         """Note what became of a checkpoint's loading."""
         models = {f"{checkpoint.name}_{checkpoint.default_input_size}"}
@@ -199,7 +254,12 @@ class Residency:
 
     def set_shape(self, bucket: Bucket, state: State, now: float) -> None:
         """Note what became of an input size's warming."""
-        self._table[bucket.checkpoint.name].shapes[bucket.size] = Shape(state, now)
+        resident = self._table[bucket.checkpoint.name]
+        resident.shapes[bucket.size] = Shape(state, now)
+        if state is State.READY:
+            resident.eager.pop(bucket.size, None)
+        elif state is State.FAILED and (eager := resident.eager.get(bucket.size)) is not None:
+            eager.is_ending = False
 
     def begin(self, bucket: Bucket, model: str, now: float) -> None:
         """One more request of this bucket, asked for as `model`, is with the worker."""
@@ -210,6 +270,9 @@ class Residency:
         if (shape := resident.shapes.get(bucket.size)) is not None:
             shape.in_flight += 1
             shape.used_at = now
+        if (eager := resident.eager.get(bucket.size)) is not None:
+            eager.times += 1
+            eager.in_flight += 1
 
     def end(self, bucket: Bucket) -> None:
         """The worker is done with one request of this bucket."""
@@ -217,8 +280,12 @@ class Residency:
         if resident is None:
             return
         resident.in_flight -= 1
-        if (shape := resident.shapes.get(bucket.size)) is not None:
+        shape = resident.shapes.get(bucket.size)
+        if shape is not None and shape.in_flight:  # it may have run before the size had its place
             shape.in_flight -= 1
+        eager = resident.eager.get(bucket.size)
+        if eager is not None and eager.in_flight:
+            eager.in_flight -= 1
 
 
 def _is_missing(entry: Resident | Shape | None, now: float) -> bool:

@@ -10,9 +10,16 @@ import pytest
 
 from depthwire.daemon.front.scheduler import Pending
 from depthwire.daemon.models import catalogue
+from depthwire.daemon.seam import children
 from depthwire.protocol import CameraIntrinsics, Op, Request
 
 MakePending = Callable[..., Pending]
+
+
+@pytest.fixture(autouse=True)
+def _an_ending_that_was_only_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests have a worker end without ending this process, which is to start children again afterwards."""
+    monkeypatch.setattr(children, "_has_ended", False)
 
 
 @pytest.fixture

@@ -601,7 +601,7 @@ def picture(width: int, height: int) -> bytes:
 
 
 def test_a_large_request_without_room_keeps_no_small_one_waiting_and_health_tells_of_it() -> None:
-    house = House(workers=1, arena_mb=16)
+    house = House(workers=1, arena_mb=16, drain_timeout_s=0)
     house.get_ready()
     askers = [Asker(house) for _ in range(4)]
     large = picture(1400, 1200)  # 6.4 MiB of depth
@@ -627,7 +627,7 @@ def test_a_large_request_without_room_keeps_no_small_one_waiting_and_health_tell
 
 
 def test_a_peer_that_stands_still_is_ended_where_others_wait_for_room(tmp_path: Path) -> None:
-    house = House(workers=1, arena_mb=16, bind=[f"ipc://{tmp_path}/s"])
+    house = House(workers=1, arena_mb=16, drain_timeout_s=0, bind=[f"ipc://{tmp_path}/s"])
     house.get_ready()
     large = picture(1400, 1200)
     asleep = [Asker(house) for _ in range(2)]
@@ -745,3 +745,83 @@ def test_a_download_that_takes_too_long_is_told_as_that_and_goes_on() -> None:
     house.puppet().answer(house.hears(jobs.Stage))
     assert house.reply().error is None
     house.close()
+
+
+def shape(number: int) -> bytes:
+    """A picture whose network input is another one than that of other numbers."""
+    return picture(64, 64 + 16 * number)
+
+
+def test_more_input_sizes_than_a_worker_keeps_are_all_answered(alone: House) -> None:
+    alone.get_ready(max_shapes=2)
+    for number in range(5):
+        alone.client.send_multipart(Request(number, "rel_depth", shape(number)).to_frames())
+    while len(alone.front.scheduler) < 5:
+        alone.turn()
+    warms, answered = 0, set()
+    gives_up = time.monotonic() + LIMIT_S
+    while len(answered) < 5:
+        assert time.monotonic() < gives_up, answered
+        for message in alone.puppet().heard:
+            if isinstance(message, jobs.Warm):
+                warms += 1
+                alone.puppet().say(jobs.Warmed(*message))
+            elif isinstance(message, jobs.Stage):
+                alone.puppet().answer(message)
+        alone.puppet().heard.clear()
+        alone.turn()
+        while alone.client.poll(0):
+            answered.add(parse_reply(alone.client.recv_multipart()).id)
+    assert warms == 1  # beside the one that the probe runs with
+
+
+def test_a_size_that_has_ended_two_workers_is_refused_at_once_and_longer_each_time(alone: House) -> None:
+    alone.get_ready(max_shapes=4)
+    alone.ask(1)
+    for _ in range(2):
+        alone.hears(jobs.Warm)
+        alone.puppet().exit(70)
+        alone.pass_time(PAUSE_S)
+        if not alone.client.poll(0):
+            alone.get_ready(max_shapes=4)
+    assert "twice" in alone.error().message
+    alone.get_ready(max_shapes=4)
+    for number in range(2, 10):
+        alone.ask(number)
+        assert "twice" in alone.error().message
+    assert alone.front.supervisor.restarts == [2]
+    alone.pass_time(11.0)
+    alone.ask(10)
+    alone.hears(jobs.Warm)
+    alone.puppet().exit(70)
+    assert "twice" in alone.error().message
+    alone.pass_time(PAUSE_S)
+    alone.get_ready(max_shapes=4)
+    alone.pass_time(11.0)
+    alone.ask(11)
+    assert "twice" in alone.error().message
+    assert alone.front.supervisor.restarts == [3]
+
+
+def test_a_size_that_one_worker_cannot_warm_is_answered_by_the_other(pair: House) -> None:
+    for slot in range(2):
+        pair.get_ready(slot, max_shapes=4)
+    pair.ask(1)
+    warms = [pair.hears(jobs.Warm, slot) for slot in range(2)]
+    pair.puppet(0).say(jobs.WarmFailed(*warms[0], "no memory"))
+    assert pair.hears_nothing()
+    pair.puppet(1).say(jobs.Warmed(*warms[1]))
+    pair.puppet(1).answer(pair.hears(jobs.Stage, 1))
+    assert pair.reply().error is None
+
+
+def test_a_size_that_no_worker_can_warm_is_refused_and_then_at_once(pair: House) -> None:
+    for slot in range(2):
+        pair.get_ready(slot, max_shapes=4)
+    pair.ask(1)
+    for slot in range(2):
+        pair.puppet(slot).say(jobs.WarmFailed(*pair.hears(jobs.Warm, slot), "no memory"))
+    for number in range(2, 4):
+        assert pair.error().message.endswith("no memory")
+        pair.ask(number)
+    assert pair.error().message.endswith("no memory")

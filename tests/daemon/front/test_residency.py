@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from depthwire.daemon.front.residency import RETRY_FAILED_S, Bucket, Residency, State
+from depthwire.daemon.front.residency import PROMOTE_AFTER, RETRY_FAILED_S, Bucket, Residency, State
 from depthwire.daemon.models import catalogue
 from depthwire.daemon.models.catalogue import Checkpoint
 
@@ -153,18 +153,94 @@ def test_a_failed_warming_waits_before_it_is_tried_again_and_takes_no_place() ->
     residency.set_shape(bucket(A), State.FAILED, 5.0)
     assert not residency.wants_warming(bucket(A), 5.0 + RETRY_FAILED_S - 0.1)
     assert residency.wants_warming(bucket(A), 5.0 + RETRY_FAILED_S)
-    assert residency.make_room_for_shape() == []
+    assert residency.make_room_for_shape(bucket(A), 100.0) == []
 
 
-def test_the_least_recently_used_input_size_is_forgotten_first_over_all_checkpoints() -> None:
-    residency = Residency(100, max_shapes=2)
+def run_eagerly(residency: Residency, bucket: Bucket, times: int, now: float) -> None:
+    for _ in range(times):
+        assert residency.is_ready(bucket)
+        residency.begin(bucket, "vits_hypersim_518", now)
+        residency.end(bucket)
+
+
+def full(residency: Residency) -> None:
+    """Two sizes are ready, of two that are kept: of A used at 3, of B at 2."""
     loaded(residency, A, B)
     residency.set_shape(bucket(A), State.READY, 1.0)
     residency.set_shape(bucket(B), State.READY, 2.0)
     use(residency, A, 3.0)
-    assert residency.make_room_for_shape() == [bucket(B)]
-    assert not residency.is_ready(bucket(B))
+
+
+def test_an_input_size_without_a_place_runs_without_one() -> None:
+    residency = Residency(100, max_shapes=2)
+    full(residency)
+    other = bucket(A, 686)
+    assert not residency.is_ready(other)
+    assert residency.make_room_for_shape(other, 4.0) is None
+    assert residency.is_ready(other)
     assert residency.is_ready(bucket(A))
+    assert residency.is_ready(bucket(B))
+
+
+def test_the_least_recently_used_input_size_makes_way_for_one_that_ran_often_without_a_place() -> None:
+    residency = Residency(100, max_shapes=2)
+    full(residency)
+    other = bucket(A, 686)
+    residency.make_room_for_shape(other, 4.0)
+    run_eagerly(residency, other, PROMOTE_AFTER - 1, 5.0)
+    assert residency.make_room_for_shape(other, 6.0) is None
+    assert not residency.promotes
+    run_eagerly(residency, other, 1, 6.0)
+    assert residency.promotes
+    assert residency.make_room_for_shape(other, 7.0) == [bucket(B)]
+    assert not residency.is_ready(bucket(B))
+    residency.set_shape(other, State.LOADING, 7.0)
+    assert not residency.is_ready(other)
+    residency.set_shape(other, State.READY, 8.0)
+    assert residency.is_ready(other)
+    assert not residency.promotes
+
+
+def test_an_input_size_that_is_made_ready_does_not_run_meanwhile() -> None:
+    residency = Residency(100, max_shapes=2)
+    full(residency)
+    other = bucket(A, 686)
+    residency.make_room_for_shape(other, 4.0)
+    run_eagerly(residency, other, PROMOTE_AFTER - 1, 5.0)
+    residency.begin(other, "vits_hypersim_686", 5.0)
+    assert residency.make_room_for_shape(other, 6.0) is None
+    assert not residency.is_ready(other)
+    residency.end(other)
+    assert residency.make_room_for_shape(other, 7.0) == [bucket(B)]
+
+
+def test_sizes_in_rotation_beyond_those_that_are_kept_take_nobody_s_place() -> None:
+    residency = Residency(100, max_shapes=2)
+    loaded(residency, A)
+    sizes = [bucket(A, 14 * number) for number in range(30, 35)]
+    warmed = []
+    for turn in range(200):
+        now, size = float(turn), sizes[turn % len(sizes)]
+        if residency.wants_warming(size, now) and residency.make_room_for_shape(size, now) is not None:
+            residency.set_shape(size, State.READY, now)
+            warmed.append(size)
+        run_eagerly(residency, size, 1, now)
+    assert warmed == sizes[:2]
+
+
+def test_a_size_that_was_eager_for_long_gets_the_place_of_one_that_is_not_used_any_more() -> None:
+    residency = Residency(100, max_shapes=2)
+    full(residency)
+    other = bucket(A, 686)
+    for turn in range(100):
+        now = 10.0 + turn
+        if turn < 50:
+            use(residency, A, now)
+            use(residency, B, now)
+        if not residency.wants_warming(other, now) or residency.make_room_for_shape(other, now) is not None:
+            break
+        run_eagerly(residency, other, 1, now)
+    assert 50 < turn < 50 + 3 * PROMOTE_AFTER
 
 
 @pytest.mark.parametrize("busy", ["in use", "being made"])
@@ -174,7 +250,21 @@ def test_an_input_size_that_is_in_use_or_being_made_is_not_forgotten(busy: str) 
     residency.set_shape(bucket(A), State.LOADING if busy == "being made" else State.READY, 1.0)
     if busy == "in use":
         residency.begin(bucket(A), "vits_hypersim_518", 1.0)
-    assert residency.make_room_for_shape() is None
+    other = bucket(A, 686)
+    assert residency.make_room_for_shape(other, 2.0) is None
+    run_eagerly(residency, other, PROMOTE_AFTER, 3.0)
+    assert residency.make_room_for_shape(other, 4.0) is None
+    assert residency.is_ready(other)
+
+
+def test_the_sizes_that_are_counted_without_a_place_are_bounded() -> None:
+    residency = Residency(100, max_shapes=1)
+    loaded(residency, A)
+    residency.set_shape(bucket(A), State.READY, 1.0)
+    for number in range(1000):
+        assert residency.make_room_for_shape(bucket(A, 14 * number + 1), 2.0) is None
+    (resident,) = residency
+    assert len(resident.eager) <= 64
 
 
 def test_a_checkpoint_that_is_being_warmed_is_not_evicted() -> None:
