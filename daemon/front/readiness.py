@@ -79,6 +79,9 @@ def assess(supervisor: Supervisor, limits: Limits, now: float, draining: bool = 
     """The state of the whole daemon."""
     links, restarts = list(supervisor.links), list(supervisor.restarts)
     found = [problem_of(link, limits, now) for link in links]
+    for slot, link in enumerate(links):
+        if supervisor.refuses(slot) and (link is None or link.hello is None):
+            found[slot] = "cannot start, as with a device that is not there; the log says why, and it is tried again"
     problems = [f"worker {slot} {problem}" for slot, problem in enumerate(found) if problem is not None]
     failing = [
         f"worker {slot} failed {now - link.proof.failed_at:.0f} s ago"

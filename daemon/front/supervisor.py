@@ -54,6 +54,8 @@ class Patience:
     """To load one model, which it may have to download first."""
     restart_pause_s: float = 0.1
     restart_pause_max_s: float = 5.0
+    refused_pause_max_s: float = 300.0
+    """Where workers end by saying that they cannot start: a device may come back, but not because it is asked often."""
 
 
 class WorkerState(enum.Enum):
@@ -267,6 +269,10 @@ class Supervisor:
     def ready(self) -> list[WorkerLink]:
         return [link for link in self.links if link is not None and link.state is WorkerState.READY]
 
+    def refuses(self, slot: int) -> bool:
+        """Whether this slot's last worker ended by saying that it cannot start, and none has come up since."""
+        return slot in self._refused
+
     @property
     def is_hopeless(self) -> bool:
         """Whether a worker of every slot has refused to start and none ever came up, so that the settings are at fault.
@@ -305,11 +311,11 @@ class Supervisor:
         problem = problem or link.exit_text
         self.links[link.slot] = None
         self.changes += 1
-        pause = self._plan_start(link.slot, now)
         if link.refuses_to_start:
             self._refused.add(link.slot)
         else:
             self._refused.discard(link.slot)
+        pause = self._plan_start(link.slot, now)
         if self.is_hopeless:
             log.error("worker %d (pid %d) %s", link.slot, link.pid, problem)
         else:
@@ -337,7 +343,9 @@ class Supervisor:
     def _plan_start(self, slot: int, now: float) -> float:
         pause = self._pauses[slot]
         self._start_at[slot] = now + pause
-        self._pauses[slot] = min(2 * pause, self._patience.restart_pause_max_s)
+        refused = slot in self._refused
+        longest = self._patience.refused_pause_max_s if refused else self._patience.restart_pause_max_s
+        self._pauses[slot] = min(2 * pause, longest)
         return pause
 
     def _problem(self, link: WorkerLink, passed_s: float) -> str | None:

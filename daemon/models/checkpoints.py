@@ -108,21 +108,27 @@ def default_model(folder: Path | None) -> ModelKey:
 # ---------------------------------------------------------------------------------------------- the hub's cache
 
 
-def hub_cache_folder() -> Path:
-    """The hub client's cache, found by its documented rules without importing it."""
+def hub_cache_folder() -> Path | None:
+    """The hub client's cache, found by its documented rules without importing it; None if it is in a home that this
+    user has not: the hub client itself would make a folder called ~ in the current one.
+    """
     home = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     hub_home = os.environ.get("HF_HOME", str(Path(home, "huggingface")))
     legacy = os.environ.get("HUGGINGFACE_HUB_CACHE", str(Path(hub_home, "hub")))
     # Not Path.expanduser, which raises where a user has no home, as in many a container.
-    return Path(os.path.expandvars(os.path.expanduser(os.environ.get("HF_HUB_CACHE", legacy))))  # noqa: PTH111
+    folder = os.path.expandvars(os.path.expanduser(os.environ.get("HF_HUB_CACHE", legacy)))  # noqa: PTH111
+    return None if folder.startswith("~") else Path(folder)
 
 
-def _snapshots(checkpoint: Checkpoint) -> Path:
-    return hub_cache_folder() / f"models--{checkpoint.hub_repository.replace('/', '--')}" / "snapshots"
+def _snapshots(checkpoint: Checkpoint) -> Path | None:
+    folder = hub_cache_folder()
+    return folder and folder / f"models--{checkpoint.hub_repository.replace('/', '--')}" / "snapshots"
 
 
 def _find_in_hub_cache(checkpoint: Checkpoint) -> Path | None:
     snapshots = _snapshots(checkpoint)
+    if snapshots is None:
+        return None
     pinned = snapshots / checkpoint.revision / checkpoint.file_name
     if _is_file(pinned):
         return pinned
@@ -146,9 +152,12 @@ def _is_file(path: Path) -> bool:
 
 
 def _download(checkpoint: Checkpoint, folder: Path | None, progress: bool) -> Path:
-    destination = _snapshots(checkpoint) / checkpoint.revision
     if folder is not None and folder.is_dir() and os.access(folder, os.W_OK):
         destination = folder
+    elif (snapshots := _snapshots(checkpoint)) is not None:
+        destination = snapshots / checkpoint.revision
+    else:
+        raise CheckpointNotFound(checkpoint, folder, "there is no home folder for a download; name one by HF_HOME")
     try:
         destination.mkdir(parents=True, exist_ok=True)
         staged = contextlib.ExitStack()

@@ -358,6 +358,31 @@ def test_a_worker_that_ends_while_it_converts_leaves_neither_process_nor_folder(
         arena.close()
 
 
+def test_memory_stops_growing_while_pictures_of_ever_new_sizes_come(filled_cache: Path, checkpoint_path: Path) -> None:
+    script = f"""
+import random
+from pathlib import Path
+import numpy as np
+import psutil
+from depthwire.daemon.models import catalogue
+from depthwire.daemon.engines.engine import EngineOptions
+from depthwire.daemon.engines.openvino import OpenVinoEngine
+engine = OpenVinoEngine(EngineOptions(precision="float32", threads=2), Path({str(filled_cache)!r}))
+network = engine.load(catalogue.lookup("vitt", "starter"), Path({str(checkpoint_path)!r}))
+sizes = [(14 * rows, 14 * columns) for rows in range(2, 18) for columns in range(2, 18)]
+random.Random(1).shuffle(sizes)
+picture = np.zeros((48, 64, 3), np.uint8)
+for some in (sizes[:100], sizes[100:250]):
+    for size in some:
+        network.infer([network.prepare(picture, *size)])
+    print(psutil.Process().memory_full_info().uss / 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    before, after = map(float, done.stdout.split())
+    assert (after - before) / 150 < 0.7, "MiB for each new size"  # 0.03 to 0.3 in five runs, and 2.0 without a bound
+
+
 # ------------------------------------------------------------------------------------------------------- settings
 
 

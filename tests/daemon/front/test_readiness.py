@@ -42,8 +42,10 @@ def link_of(*, hello: bool = True, served_at: float | None = NOW - 1, max_shapes
     )
 
 
-def judge(*links: Any, restarts: list[int] | None = None, draining: bool = False) -> Any:
-    supervisor: Any = SimpleNamespace(links=list(links), restarts=restarts or [0] * len(links))
+def judge(*links: Any, restarts: list[int] | None = None, draining: bool = False, refused: tuple[int, ...] = ()) -> Any:
+    supervisor: Any = SimpleNamespace(
+        links=list(links), restarts=restarts or [0] * len(links), refuses=lambda slot: slot in refused
+    )
     return assess(supervisor, LIMITS, NOW, draining)
 
 
@@ -106,6 +108,15 @@ def test_one_of_two_is_ready_and_degraded() -> None:
     state = judge(link_of(), None, restarts=[0, 3])
     assert (state.status, state.ready, state.degraded) == ("degraded", True, True)
     assert state.problems == ["worker 1 has ended and is being replaced"]
+
+
+@pytest.mark.parametrize("link", [None, link_of(hello=False, served_at=None)], ids=["gone", "tried again"])
+def test_a_worker_whose_device_is_not_there_is_a_problem_that_says_so(link: Any) -> None:
+    state = judge(link_of(), link, restarts=[0, 3], refused=(1,))
+    assert (state.status, state.ready, state.degraded) == ("degraded", True, True)
+    assert len(state.problems) == 1
+    assert state.problems[0].startswith("worker 1 cannot start, as with a device that is not there")
+    assert judge(link_of(), link_of(), refused=(1,)).problems == [], "it has come up, and is not told of as such"
 
 
 def test_while_draining_nothing_new_is_ready() -> None:

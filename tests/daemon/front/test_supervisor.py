@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -132,7 +133,7 @@ def strict_house() -> Iterator[House]:
 
 @pytest.fixture
 def doomed_house() -> Iterator[House]:
-    house = House(IMPOSSIBLE, Patience(restart_pause_s=1.0, restart_pause_max_s=4.0))
+    house = House(IMPOSSIBLE, Patience(restart_pause_s=1.0, restart_pause_max_s=2.0, refused_pause_max_s=4.0))
     yield house
     house.close()
 
@@ -349,6 +350,22 @@ def test_the_pause_before_a_restart_doubles_up_to_its_limit(doomed_house: House)
         supervisor.tick(now)
         assert supervisor.links != [None]
     assert supervisor.restarts == [4]
+
+
+def test_one_that_refuses_to_start_is_asked_ever_more_rarely_and_one_that_crashes_soon_again(house: House) -> None:
+    supervisor, patience, now = house.supervisor, Patience(), 1000.0
+    link = SimpleNamespace(slot=0, pid=1, exit_text="ended", kill=lambda: None, refuses_to_start=True)
+    tries = 0
+    while now < 1000.0 + 3600:
+        supervisor.bury(cast(WorkerLink, link), None, now)
+        assert supervisor.refuses(0)
+        now, tries = supervisor._start_at[0], tries + 1
+    assert tries < 30  # 720 with a pause of 5 s
+    link.refuses_to_start = False
+    supervisor.bury(cast(WorkerLink, link), None, now)
+    assert not supervisor.refuses(0)
+    supervisor.bury(cast(WorkerLink, link), None, now)
+    assert supervisor._start_at[0] - now == patience.restart_pause_max_s
 
 
 def test_a_worker_that_got_ready_ends_the_growth_of_the_pause(house: House) -> None:

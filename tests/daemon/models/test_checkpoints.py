@@ -135,6 +135,23 @@ def test_the_cache_is_where_the_hub_client_has_it(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=30)
 
 
+def test_without_a_home_nothing_is_looked_for_or_written_below_the_current_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nobody(*_: object) -> None:
+        raise KeyError("getpwuid(): uid not found")
+
+    for name in ("HOME", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.chdir(tmp_path)
+    assert checkpoints.hub_cache_folder() is None
+    assert checkpoints.find_on_disk(CHECKPOINT, None) is None
+    with pytest.raises(CheckpointNotFound, match="HF_HOME"):
+        resolve(CHECKPOINT, None)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_starter_is_always_there(folder: Path) -> None:
     starter = lookup("vitt", "starter")
     path = resolve(starter, folder, allow_download=False)
