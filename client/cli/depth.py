@@ -72,7 +72,7 @@ def depth(
     options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride}
     options["depth_format"] = depth_format
     settings = model_settings(**model)
-    sources = sources_of(images)
+    sources = sources_of(images, session.timeout)
     if wanted & {"png16", "picture"}:
         need_pillow()
     need_folder(output)
@@ -129,7 +129,7 @@ def pc(
         raise click.UsageError("give --intrinsics or --fov, not both")
     options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride, "colors": colours}
     settings = model_settings(**model)
-    sources = sources_of(images)
+    sources = sources_of(images, session.timeout)
     camera = camera_of(intrinsics) if intrinsics is not None else None
     assumed_fov = fov or DEFAULT_FOV_DEG
     if camera is None:

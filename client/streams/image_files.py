@@ -9,12 +9,13 @@ import re
 import sys
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
 from depthwire.client.images import MAX_IMAGE_BYTES, encoded_image
+from depthwire.client.web import FETCH_TIMEOUT_S, is_url, without_secrets
 from depthwire.protocol import BadImageError, TooLargeError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
@@ -24,15 +25,20 @@ OWN_OUTPUT = re.compile(r"_(depth_mm|depth_picture|relative_picture)(_\d+)?\.png
 
 @dataclass(frozen=True)
 class Source:
-    """One image that was asked for: `label` as the user knows it, `name` what its output files begin with."""
+    """One image that was asked for: `label` as it may be shown, `name` what its output files begin with.
+
+    `word` is the path, the URL with its password, or `-`; `fetch_timeout_s` how long a URL may take.
+    """
 
     label: str
     name: str
+    word: str = field(repr=False)
+    fetch_timeout_s: float = FETCH_TIMEOUT_S
 
     def read(self) -> bytes:
         """The encoded bytes. Raises OSError and what `encoded_image` raises."""
-        if self.label != "-":
-            return encoded_image(self.label)
+        if self.word != "-":
+            return encoded_image(self.word, fetch_timeout_s=self.fetch_timeout_s)
         data = sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1)
         if len(data) > MAX_IMAGE_BYTES:
             raise TooLargeError(f"standard input holds more than {MAX_IMAGE_BYTES} bytes", field="image")
@@ -41,17 +47,21 @@ class Source:
         return data
 
 
-def sources_of(arguments: Sequence[str]) -> list[Source]:
+def sources_of(arguments: Sequence[str], fetch_timeout_s: float | None = None) -> list[Source]:
     """The images that files, folders (their pictures, in order of name), URLs and `-` (standard input) stand for.
+
+    `fetch_timeout_s` is how long fetching one URL may take, where that is not to be the client's own.
 
     Raises click.UsageError for a folder without pictures and a second `-`.
     """
-    labels: list[str] = []
+    words: list[str] = []
     for argument in arguments:
-        if argument == "-" and "-" in labels:
+        if argument == "-" and "-" in words:
             raise click.UsageError("standard input can be read only once: give - a single time")
-        labels += _pictures_in(argument) if _is_folder(argument) else [argument]
-    return [Source(label, name) for label, name in zip(labels, _told_apart([*map(_name_of, labels)]), strict=True)]
+        words += _pictures_in(argument) if _is_folder(argument) else [argument]
+    names = _told_apart([*map(_name_of, words)])
+    limit_s = FETCH_TIMEOUT_S if fetch_timeout_s is None else fetch_timeout_s
+    return [Source(without_secrets(word), name, word, limit_s) for word, name in zip(words, names, strict=True)]
 
 
 def _is_folder(argument: str) -> bool:
@@ -59,7 +69,7 @@ def _is_folder(argument: str) -> bool:
 
 
 def _is_url(label: str) -> bool:
-    return label.lower().startswith(("http://", "https://"))
+    return is_url(label)
 
 
 def _pictures_in(folder: str) -> list[str]:
@@ -91,6 +101,9 @@ def _name_of(label: str) -> str:
         return "stdin"
     if not _is_url(label):
         return Path(label).stem
-    parts = urllib.parse.urlsplit(label)
+    try:
+        parts = urllib.parse.urlsplit(label)
+    except ValueError:  # fetching it will say what is wrong
+        return "image"
     stem = Path(urllib.parse.unquote(parts.path)).stem or parts.hostname or "image"
     return re.sub(r"[^\w.-]+", "_", stem)

@@ -19,7 +19,7 @@ from depthwire.client.cli import depth as cli_depth
 from depthwire.client.streams import image_files
 from depthwire.client.view import pictures
 from depthwire.client.view.faults import Exit
-from depthwire.protocol import BadImageError, ModelNotFoundError, ResultOptions, result_header
+from depthwire.protocol import BadImageError, DeadlineExceededError, ModelNotFoundError, ResultOptions, result_header
 from tests.client.fake_daemon import HEIGHT, WIDTH, FakeDaemon, Heard, answer_frames
 
 CAMERA_YAML = f"camera_matrix: [[50, 0, 15.5], [0, 50, 11.5], [0, 0, 1]]\nwidth: {WIDTH}\nheight: {HEIGHT}\n"
@@ -239,6 +239,37 @@ def test_a_folder_is_its_pictures_in_order_without_what_depthwire_wrote(daemon: 
     empty = tmp_path / "empty"
     empty.mkdir()
     assert run(daemon, "depth", empty, "-o", tmp_path).exit_code == Exit.USAGE
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize(
+    "command", [["depth", "URL", "-o", "OUT"], ["stream", "URL"], ["stream", "VIDEO"], ["stream", "NONE"]]
+)
+def test_a_password_in_a_url_is_printed_nowhere(
+    command: list[str], form: list[str], daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    words = {"URL": "http://admin:s3cret@127.0.0.1:1/snap.jpg", "VIDEO": "rtsp://admin:s3cret@127.0.0.1:1/1"}
+    words |= {"OUT": str(tmp_path), "NONE": "sftp://admin:s3cret@127.0.0.1"}
+    result = run(daemon, *(words.get(word, word) for word in command), *form)
+    assert result.exit_code in (Exit.FAILED, Exit.USAGE)
+    assert "s3cret" not in result.output + result.stderr
+    assert "127.0.0.1" in result.output
+
+
+def test_the_timeout_is_also_that_of_fetching_a_url(
+    daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[float] = []
+
+    def too_slow(word: str, *, fetch_timeout_s: float) -> bytes:
+        limits.append(fetch_timeout_s)
+        raise DeadlineExceededError("not fetched")
+
+    monkeypatch.setattr(image_files, "encoded_image", too_slow)
+    for timeout in (["--timeout", 3], ["--timeout", 90], []):
+        assert run(daemon, *timeout, "depth", "http://h/x.jpg", "-o", tmp_path).exit_code == Exit.TOO_LATE
+        assert run(daemon, *timeout, "stream", "http://h/x.jpg").exit_code == Exit.TOO_LATE
+    assert limits == [3, 3, 90, 90, 20, 20]
 
 
 def test_names_that_repeat_get_a_number() -> None:
