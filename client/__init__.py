@@ -14,6 +14,7 @@ from depthwire.client.sync_client import DepthClient, DepthFuture
 from depthwire.client.web import ImageFetchError
 from depthwire.protocol import (
     BadImageError,
+    CalibrationWarning,
     CameraIntrinsics,
     CancelledError,
     ConnectionLostError,
@@ -37,6 +38,7 @@ __all__ = [
     "AsyncDepthFuture",
     "AsyncDepthStream",
     "BadImageError",
+    "CalibrationWarning",
     "CameraIntrinsics",
     "CancelledError",
     "ClientClosedError",

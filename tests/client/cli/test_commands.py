@@ -402,6 +402,15 @@ def test_pc_writes_a_coloured_cloud_with_the_given_camera(daemon: FakeDaemon, tm
     assert (used.fx, used.cx, used.width) == (50, 15.5, WIDTH)
 
 
+def test_a_calibration_with_distortion_says_so(daemon: FakeDaemon, tmp_path: Path) -> None:
+    image, camera = picture(tmp_path / "a.png"), tmp_path / "camera.yaml"
+    camera.write_text(CAMERA_YAML + "distortion_coefficients: [0.1, 0, 0, 0, 0]\n")
+    for command in (["pc", image, "-o", tmp_path / "x.ply"], ["stream", image, "--cloud", "--json"]):
+        result = run(daemon, *command, "--intrinsics", camera)
+        assert result.exit_code == Exit.DONE
+        assert result.stderr.count("the lens has distortion") == 1
+
+
 def test_without_intrinsics_a_field_of_view_is_assumed_and_said(daemon: FakeDaemon, tmp_path: Path) -> None:
     images = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png")]
     result = run(daemon, "pc", *images, "-o", tmp_path / "clouds", "--fov", 90)
