@@ -15,6 +15,7 @@ from depthwire.client.cli.depth import camera_of
 from depthwire.client.cli.images import Sent, answers, echo, progress
 from depthwire.client.cli.options import intrinsics_option, request_options
 from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
+from depthwire.client.results import WARNING_KEY
 from depthwire.client.ros.bag import BagConversion, BagPlan, Frame
 from depthwire.client.ros.bag_files import open_bag
 from depthwire.client.ros.bag_images import label_of
@@ -123,6 +124,9 @@ def _ask_all(client: DepthClient, conversion: BagConversion, plan: BagPlan, in_f
 def _take(conversion: BagConversion, frame: Frame, outcome: tuple[Sent, Any] | Exception, as_json: bool) -> None:
     if not isinstance(outcome, Exception):
         sent, answer = outcome
+        if (warning := answer.meta.get(WARNING_KEY)) and frame.key[0] not in conversion.warned:
+            conversion.warned.add(frame.key[0])
+            say(f"{frame.key[0]}: {warning}")
         try:
             conversion.keep(frame, sent.data, answer)
         except MessageError as error:  # the daemon could read the picture, and for its colours we cannot

@@ -25,6 +25,7 @@ from depthwire.client.cli.depth import (
 from depthwire.client.cli.live_line import LiveLine
 from depthwire.client.cli.options import DEFAULT_FOV_DEG, fov_option, intrinsics_option, model_options
 from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
+from depthwire.client.results import WARNING_KEY
 from depthwire.client.streams.capture import paced
 from depthwire.client.streams.items import Frame, Policy, StreamItem
 from depthwire.client.streams.iterators import DepthStream
@@ -225,6 +226,7 @@ def _take_all(
 ) -> Exit:
     """Pass every result on and every error by; the exit code, which is that of the errors where all met the same."""
     codes: set[Exit] = set()
+    warned = False
     for item in results:
         error = item.error
         fields: dict[str, Any] = {}
@@ -234,6 +236,9 @@ def _take_all(
                     fields |= sink.take(item)
             except (OSError, ValueError) as problem:
                 error = problem
+        if error is None and WARNING_KEY in item.result.meta and not warned:
+            warned = True
+            say(f"{item.frame.name}: {item.result.meta[WARNING_KEY]}")
         line.note(item, error)
         if error is not None:
             codes.add(fault_of(error).exit_code)
@@ -253,7 +258,8 @@ def _as_json(item: StreamItem[Any], error: Exception | None, fields: dict[str, A
     result = item.result
     height, width = result.depth.shape
     about = {"width": width, "height": height, "min": result.min, "max": result.max, "model": result.model}
-    return {**common, "ok": True, **about, **fields, "timing": result.timing}
+    warning = {"warning": result.meta[WARNING_KEY]} if WARNING_KEY in result.meta else {}
+    return {**common, "ok": True, **about, **fields, "timing": result.timing, **warning}
 
 
 def _with_pace(source: FrameSource, policy: Policy, fps: float | None) -> Iterator[Frame]:

@@ -76,6 +76,8 @@ class BagConversion:
         if plan.output.exists():
             raise BagError(f"{plan.output} is there already: remove it, or name another output", field="output")
         self._reader, self._plan = reader, plan
+        self.warned: set[str] = set()
+        """Topics of which was said already that the camera does not fit the picture."""
         self._types = OutputTypes(reader.is2)
         self._conversion = Conversion(MessageBuilder(self._types.store))
         self._images = BagImages(reader, plan.topics, plan.info)

@@ -272,6 +272,47 @@ def test_the_timeout_is_also_that_of_fetching_a_url(
     assert limits == [3, 3, 90, 90, 20, 20]
 
 
+def test_hidden_files_are_passed_over_and_other_formats_are_named(daemon: FakeDaemon, tmp_path: Path) -> None:
+    folder = tmp_path / "mac"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        picture(folder / name)
+    for name in ("._a.jpg", ".hidden.jpg", "c.HEIC", "d.tif"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    for command in (["depth", folder, "-o", tmp_path / "out"], ["stream", folder]):
+        result = run(daemon, *command)
+        assert result.exit_code == Exit.DONE
+        assert result.stderr.count("2 pictures are passed over: c.HEIC, d.tif cannot be sent") == 1
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).unlink()
+    result = run(daemon, "depth", folder, "-o", tmp_path / "out")
+    assert result.exit_code == Exit.USAGE
+    assert "c.HEIC, d.tif" in result.stderr
+
+
+def test_exif_rotation_is_said_once(daemon: FakeDaemon, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    images = [picture(tmp_path / f"{name}.jpg", exif=exif.tobytes()) for name in "ab"]
+    for command in (["depth", *images, "-o", tmp_path / "out", "--json"], ["stream", tmp_path]):
+        result = run(daemon, *command)
+        assert result.exit_code == Exit.DONE
+        assert result.stderr.count("a.jpg is to be shown turned (by 90°)") == 1
+        assert result.stderr.count("stored pixels") == 1
+
+
+def test_a_calibration_of_another_aspect_is_said_once(daemon: FakeDaemon, tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / f"{name}.png")
+    camera = tmp_path / "camera.yaml"
+    camera.write_text(CAMERA_YAML.replace(f"height: {HEIGHT}", f"height: {2 * HEIGHT}"))
+    for command in (["pc", tmp_path, "-o", tmp_path / "out"], ["stream", tmp_path, "--cloud"]):
+        result = run(daemon, *command, "--json", "--intrinsics", camera)
+        assert result.exit_code == Exit.DONE
+        assert result.stderr.count("another aspect") == 1
+        assert all("another aspect" in line["warning"] for line in json_lines(result))
+
+
 def test_names_that_repeat_get_a_number() -> None:
     sources = image_files.sources_of(["a/x.jpg", "b/x.png", "https://h.example/p/x.jpg?size=2", "https://h.example/"])
     assert [source.name for source in sources] == ["x", "x_2", "x_3", "h.example"]
