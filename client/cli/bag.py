@@ -96,6 +96,8 @@ def bag(
     if fresh and plan.part.exists():
         shutil.rmtree(plan.part)
     with open_bag(bag) as reader, BagConversion(reader, plan) as conversion:
+        for why in conversion.without_points.values():
+            say(f"{why}. It gets {'depth without points' if depth else 'nothing'}; the other cameras get all")
         with session.open_client(IMAGE_TIMEOUT_S, settings) as client:
             _ask_all(client, conversion, plan, in_flight or IN_FLIGHT, as_json)
         say(f"all images are answered: writing {output}")
@@ -151,15 +153,16 @@ def _report(conversion: BagConversion, plan: BagPlan, as_json: bool) -> Exit:
         print_json(
             {
                 "bag": str(plan.source),
-                "ok": not skipped,
+                "ok": not skipped and not conversion.without_points,
                 "output": str(plan.output),
                 "images": done,
                 "skipped": skipped,
                 "topics": outputs,
+                "without_points": conversion.without_points,
             }
         )
     else:
         click.echo(f"{plan.source}: {done} images → {', '.join(outputs)} in {plan.output}")
         if skipped:
             say(f"{len(skipped)} of {conversion.answered} images skipped: {', '.join(skipped)}")
-    return Exit.FAILED if skipped else Exit.DONE
+    return Exit.FAILED if skipped or conversion.without_points else Exit.DONE

@@ -139,7 +139,7 @@ class BagFrames:
         try:
             message, info = self._images.read(connection, data)
             meta |= {"stamp": stamp_ns(message), "frame_id": message.header.frame_id}
-            return Frame(image_source(message), meta, self._camera_of(info), name=name)
+            return Frame(image_source(message, self._images.bits), meta, self._camera_of(info), name=name)
         except (MessageError, MissingEncoderError) as error:
             return Frame(b"", meta, name=name, error=error)
 
