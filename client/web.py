@@ -19,6 +19,8 @@ from typing import Any
 from depthwire.protocol import DeadlineExceededError, DepthwireError, TooLargeError
 
 FETCH_TIMEOUT_S = 20.0
+LONGEST_FETCH_S = 86_400.0
+"""Whatever is asked for: threads and sockets take no number of seconds without end."""
 _CHUNK_BYTES = 64 * 1024
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SECRET_PARAMETER = re.compile(
@@ -65,6 +67,7 @@ def fetch(url: str, timeout_s: float, max_bytes: int) -> bytes:
     in all, TooLargeError beyond `max_bytes`. No text of theirs holds the password.
     """
     shown = without_secrets(url)
+    timeout_s = min(timeout_s, LONGEST_FETCH_S)
     outcome: list[bytes | DepthwireError] = []
 
     def work() -> None:

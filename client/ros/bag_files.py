@@ -85,7 +85,11 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
 
 def _check_files(path: Path) -> None:
     """Raises BagError for files that would be read by half, or are no bag of ROS 2 though their names say so."""
-    files = [path] if path.is_file() else sorted(path.iterdir())
+    try:
+        files = [path] if path.is_file() else sorted(path.iterdir())
+        profiles = {file: _mcap_profile(file) for file in files if file.suffix == ".mcap" and file.is_file()}
+    except OSError as error:
+        raise BagError(f"{path} cannot be read as a bag: {error.strerror or error}", field="bag") from None
     for file in files:
         if file.suffix == ".db3":
             for log in (file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-journal")):
@@ -96,7 +100,7 @@ def _check_files(path: Path) -> None:
                         f"{shlex.quote(str(file))}",
                         field="bag",
                     )
-        elif file.suffix == ".mcap" and (profile := _mcap_profile(file)) not in (None, "ros2"):
+        elif (profile := profiles.get(file)) not in (None, "ros2"):
             says = f"is of {profile!r}" if profile else "does not say of which system it is"
             raise BagError(f"{file} is an MCAP file, but {says}, and not of ROS 2: it cannot be converted", field="bag")
 

@@ -63,7 +63,7 @@ class Capture:
             )
         fps = self._capture.get(self._cv2.CAP_PROP_FPS)
         self._fps = fps if 0 < fps < 1000 else DEFAULT_VIDEO_FPS
-        if turned := self._capture.get(self._cv2.CAP_PROP_ORIENTATION_META):
+        if (turned := self._capture.get(self._cv2.CAP_PROP_ORIENTATION_META)) in (90, 180, 270):  # -1: not known
             say(
                 f"{label} says that it is to be shown turned by {turned:.0f}°: depth and intrinsics belong to the "
                 f"stored pixels, as they are"

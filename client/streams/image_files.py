@@ -100,7 +100,7 @@ def _pictures_in(folder: str) -> list[str]:
         suffix = file.suffix.lower()
         if suffix in IMAGE_SUFFIXES and not OWN_OUTPUT.search(file.name) and file.is_file():
             found.append(str(file))
-        elif suffix in OTHER_SUFFIXES:
+        elif suffix in OTHER_SUFFIXES and file.is_file():
             others.append(file.name)
     names = ", ".join(others[:_NAMES_SHOWN]) + (", …" if len(others) > _NAMES_SHOWN else "")
     advice = f"{names} cannot be sent: make them JPEG, PNG or WebP first"

@@ -188,6 +188,11 @@ def test_no_error_shows_a_password(url: str, site: str) -> None:
     assert "127.0.0.1" not in url or "127.0.0.1" in caught.value.message  # the host is what one needs to know
 
 
+@pytest.mark.parametrize("timeout_s", [1e10, 1e300, float("inf")])
+def test_a_time_without_end_is_no_error(site: str, timeout_s: float) -> None:
+    assert got(f"{site}/picture.jpg", timeout_s) == BODY
+
+
 def test_a_slow_url_with_a_password_shows_none(site: str) -> None:
     with pytest.raises(DeadlineExceededError) as caught:
         got(with_password(site, "/slow"), timeout_s=0.1)

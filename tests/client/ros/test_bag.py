@@ -199,6 +199,16 @@ def test_one_odd_camera_leaves_the_others_their_points(oddity: str, bag: Run, tm
     assert not (tmp_path / "named").exists()
 
 
+def test_a_camera_info_of_another_aspect_than_the_picture_is_said_once(bag: Run, tmp_path: Path) -> None:
+    recording = Recording(ROS2)
+    recording.add("/front/camera_info", START, ROS2.camera_info(WIDTH, WIDTH, START))
+    for number in range(3):
+        recording.add(FRONT, START + number, ROS2.compressed(jpeg(number), START))
+    result = bag(recording.write(tmp_path / "drive", "mcap"), "-o", tmp_path / "out")
+    assert result.exit_code == Exit.DONE
+    assert result.stderr.count(f"{FRONT}: the camera's intrinsics are of {WIDTH}×{WIDTH} pixels") == 1
+
+
 def long_drive(folder: Path, count: int) -> Path:
     recording = Recording(ROS2)
     recording.add("/front/camera_info", START, ROS2.camera_info(WIDTH, HEIGHT, START))

@@ -49,7 +49,7 @@ class FakeCamera:
         return given is not None, given
 
     def get(self, _: int) -> float:
-        return 0.0
+        return -1.0  # as of a driver that knows no such property
 
     def set(self, *_: object) -> bool:
         return True
@@ -77,7 +77,9 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Capture]]:
         each.close()
 
 
-def test_a_camera_that_goes_away_is_said_to_and_opened_again(camera: Callable[..., Capture]) -> None:
+def test_a_camera_that_goes_away_is_said_to_and_opened_again(
+    camera: Callable[..., Capture], capsys: pytest.CaptureFixture[str]
+) -> None:
     frames = list(itertools.islice(camera([PICTURE] * 2, [], [PICTURE]), 5))
     assert [type(frame.error) for frame in frames] == [
         type(None),
@@ -87,6 +89,7 @@ def test_a_camera_that_goes_away_is_said_to_and_opened_again(camera: Callable[..
         type(None),
     ]
     assert "no frames any more" in str(frames[2].error)
+    assert capsys.readouterr().err == ""
     assert [frame.name for frame in frames] == [
         "camera0_000000",
         "camera0_000001",
