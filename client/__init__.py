@@ -5,14 +5,16 @@ Everything a user imports is named here; `sync_client` and `async_client` are wh
 
 from depthwire.client.async_client import AsyncDepthClient, AsyncDepthFuture
 from depthwire.client.core import ClientClosedError
-from depthwire.client.images import ImageFetchError, MissingEncoderError
+from depthwire.client.images import MissingEncoderError
 from depthwire.client.profiles import ProfileError
 from depthwire.client.results import DepthMap, PointCloud
 from depthwire.client.streams.items import Frame, StreamItem
 from depthwire.client.streams.iterators import AsyncDepthStream, DepthStream
 from depthwire.client.sync_client import DepthClient, DepthFuture
+from depthwire.client.web import ImageFetchError
 from depthwire.protocol import (
     BadImageError,
+    CalibrationWarning,
     CameraIntrinsics,
     CancelledError,
     ConnectionLostError,
@@ -36,6 +38,7 @@ __all__ = [
     "AsyncDepthFuture",
     "AsyncDepthStream",
     "BadImageError",
+    "CalibrationWarning",
     "CameraIntrinsics",
     "CancelledError",
     "ClientClosedError",

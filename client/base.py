@@ -19,11 +19,12 @@ import numpy as np
 from depthwire.client.connection import Connection
 from depthwire.client.core import Call, Core, Receiver
 from depthwire.client.curve import load_keys
-from depthwire.client.images import FETCH_TIMEOUT_S, JPEG_QUALITY, Encoding, ImageSource, encoded_image
+from depthwire.client.images import JPEG_QUALITY, Encoding, ImageSource, encoded_image
 from depthwire.client.profiles import load_profile
 from depthwire.client.streams.core import ALL_IN_FLIGHT, LATEST_IN_FLIGHT, AllFrames, LatestFrames, StreamCore
 from depthwire.client.streams.items import Frame, Policy
 from depthwire.client.streams.pump import StreamPump
+from depthwire.client.web import FETCH_TIMEOUT_S
 from depthwire.protocol import (
     IMAGE_OPS,
     BadImageError,

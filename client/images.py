@@ -8,17 +8,14 @@ from __future__ import annotations
 import io
 import os
 import sys
-import threading
-import time
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from depthwire.protocol import DeadlineExceededError, DepthwireError, InvalidRequestError, TooLargeError
+from depthwire.client.web import FETCH_TIMEOUT_S, fetch, is_url
+from depthwire.protocol import DepthwireError, InvalidRequestError, TooLargeError
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -30,15 +27,7 @@ ImageSource: TypeAlias = (
 
 JPEG_QUALITY = 95
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
-FETCH_TIMEOUT_S = 20.0
-_CHUNK_BYTES = 64 * 1024
 _PIL_MODES_WITH_8_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
-
-
-class ImageFetchError(DepthwireError):
-    """Client only: a URL's image could not be had; the text says why."""
-
-    code = "IMAGE_FETCH"
 
 
 class MissingEncoderError(DepthwireError, ImportError):
@@ -65,7 +54,7 @@ def encoded_image(
     """
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)  # no copy of bytes; the others may change while the request waits
-    if isinstance(image, str) and image.lower().startswith(("http://", "https://")):
+    if isinstance(image, str) and is_url(image):
         return fetch(image, fetch_timeout_s, max_bytes)
     if isinstance(image, (str, os.PathLike)):
         return _read(Path(image), max_bytes)
@@ -78,73 +67,6 @@ def encoded_image(
         f"image is {type(image).__name__}; it must be encoded bytes, a path, an http(s) URL, a BGR uint8 array or a "
         f"PIL image"
     )
-
-
-def fetch(url: str, timeout_s: float = FETCH_TIMEOUT_S, max_bytes: int = MAX_IMAGE_BYTES) -> bytes:
-    """The body of an http(s) URL. Redirects are followed to http(s) only.
-
-    Raises ImageFetchError, DeadlineExceededError after `timeout_s` seconds in all, TooLargeError beyond `max_bytes`.
-    """
-    outcome: list[bytes | DepthwireError] = []
-
-    def work() -> None:
-        try:
-            outcome.append(_download(url, time.monotonic() + timeout_s, max_bytes))
-        except DepthwireError as error:
-            outcome.append(error)
-        except Exception as error:  # OSError, ValueError and http.client's own share no smaller base
-            timed_out = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
-            outcome.append(_too_slow(url, timeout_s) if timed_out else ImageFetchError(f"{url}: {error}"))
-
-    # In a thread of its own because neither the name lookup nor slowly dripping headers respect a socket's timeout.
-    thread = threading.Thread(target=work, name="depthwire fetch", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    if not outcome:
-        raise _too_slow(url, timeout_s)
-    if isinstance(outcome[0], DepthwireError):
-        raise outcome[0]
-    return outcome[0]
-
-
-class _WebOnlyRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _check_url(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _too_slow(url: str, timeout_s: float) -> DeadlineExceededError:
-    return DeadlineExceededError(f"{url}: not fetched within {timeout_s:.3g} s")
-
-
-def _check_url(url: str) -> None:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ImageFetchError(f"{url}: not an http or https URL with a host")
-
-
-def _download(url: str, deadline: float, max_bytes: int) -> bytes:
-    _check_url(url)
-    opener = urllib.request.OpenerDirector()  # unlike build_opener's, it opens no files, FTP or data URLs
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPErrorProcessor,
-        _WebOnlyRedirects,
-    ):
-        opener.add_handler(handler())
-    request = urllib.request.Request(url, headers={"User-Agent": "depthwire", "Accept": "image/*"})  # noqa: S310
-    body = bytearray()
-    with opener.open(request, timeout=max(deadline - time.monotonic(), 0.001)) as response:
-        while chunk := response.read1(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > max_bytes:
-                raise TooLargeError(f"{url}: larger than {max_bytes} bytes", field="image")
-            if time.monotonic() > deadline:
-                raise TimeoutError
-    return bytes(body)
 
 
 def _read(path: Path, max_bytes: int) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,11 @@ import numpy.typing as npt
 from depthwire.protocol import CameraIntrinsics, InvalidRequestError, ProtocolError, Reply, Request
 from depthwire.protocol.frames import MAX_HEADER_BYTES
 from depthwire.protocol.options import DEPTH_DTYPES
+
+WARNING_KEY: Final = "depthwire_warning"
+"""Under it a result's meta says what is odd about its camera."""
+MAX_STRETCH: Final = 0.02
+"""Cameras and encoders round sizes to multiples of up to 16: 1920×1088 is the picture of a 1920×1080 calibration."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +30,8 @@ class DepthMap:
     optical axis (REP 118) for `metric_depth`, the network's own measure for `rel_depth`; NaN where there is none.
     With `depth_format` it is float16, or uint16 millimetres with 0 where there is none; `as_float32` reads all three.
     `min` and `max` are its range in metres whatever the format, `model` the one that answered (encoder_dataset_size),
-    `timing` milliseconds spent in each stage of the daemon (and `batch_size`), `meta` what the request carried.
+    `timing` milliseconds spent in each stage of the daemon (and `batch_size`), `meta` what the request carried, and,
+    where the camera's width and height are of another aspect than the picture, a sentence about it under WARNING_KEY.
     The array stands over the received frame, which lives as long as it; it is yours alone and may be written to.
     """
 
@@ -87,7 +93,7 @@ def result_from_reply(request: Request, reply: Reply) -> Result:
         "max": _number(fields.get("max")),
         "model": fields.get("model") or "",
         "timing": fields.get("timing") or {},
-        "meta": fields.get("meta") or {},
+        "meta": (fields.get("meta") or {}) | _warning(request, fields["depth_map"].shape),
         "camera": _camera(fields.get("camera_intrinsics")) or request.intrinsics,
     }
     if op != "pc":
@@ -110,6 +116,28 @@ def depth_as_float32(depth: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     metres: npt.NDArray[np.float32] = depth / np.float32(1000)
     metres[depth == 0] = np.nan
     return metres
+
+
+def _warning(request: Request, shape: tuple[int, ...]) -> dict[str, str]:
+    """What to add to meta where the picture, of which every stride-th pixel has depth, is of another aspect."""
+    camera, stride = request.intrinsics, request.options.stride
+    if camera is None or camera.width is None or camera.height is None or len(shape) != 2 or 0 in shape:
+        return {}
+    height, width = shape[0] * stride, shape[1] * stride
+
+    def is_like(calibrated_width: int, calibrated_height: int) -> bool:
+        stretch = (width / calibrated_width) / (height / calibrated_height)
+        slack = MAX_STRETCH if stride == 1 else MAX_STRETCH + stride / width + stride / height
+        return abs(math.log(stretch)) <= slack
+
+    if is_like(camera.width, camera.height):
+        return {}
+    size = f"{width}×{height}" if stride == 1 else f"about {width}×{height}"
+    why = "was turned" if is_like(camera.height, camera.width) else "was cropped or stretched"
+    return {
+        WARNING_KEY: f"the camera's intrinsics are of {camera.width}×{camera.height} pixels and the picture has "
+        f"{size}: another aspect, so it {why} since, and points are off"
+    }
 
 
 def _camera(wire: dict[str, Any] | None) -> CameraIntrinsics | None:

@@ -3,6 +3,7 @@
 Imported by the client and the daemon; SPEC.md beside this file is the text for other languages.
 """
 
+from depthwire.protocol.calibration import CalibrationWarning
 from depthwire.protocol.errors import (
     ERROR_CLASSES,
     BadImageError,
@@ -43,6 +44,7 @@ __all__ = [
     "OPS",
     "VERSION",
     "BadImageError",
+    "CalibrationWarning",
     "CameraIntrinsics",
     "CancelledError",
     "ConnectionLostError",

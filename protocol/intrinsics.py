@@ -6,6 +6,7 @@ Users build one and hand it to `client.pc`; `messages` reads it off the wire; th
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from depthwire.protocol.calibration import CalibrationWarning, read_calibration
 from depthwire.protocol.errors import InvalidRequestError, shown
 
 MAX_PIXEL_COORDINATE = 1e6
@@ -86,26 +88,28 @@ class CameraIntrinsics:
         return cls(float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2]), width, height)
 
     @classmethod
-    def from_yaml(cls, path: str | Path) -> CameraIntrinsics:
-        """From a calibration file: `camera_matrix`, and `width`/`height` or ROS's `image_width`/`image_height`.
+    def from_yaml(cls, path: str | Path, camera: str | None = None) -> CameraIntrinsics:
+        """From a calibration file: of ROS, OpenCV (FileStorage), Kalibr or EuRoC, or written by hand.
 
-        `camera_matrix` is a nested list `[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]`, a flat list of nine, or ROS's
-        `{rows: 3, cols: 3, data: [nine numbers]}`. Distortion coefficients in the file are not applied.
-        Raises OSError if the file cannot be read, InvalidRequestError if it holds no camera matrix.
+        `camera_matrix` (or `K`) is a nested list `[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]`, a flat list of nine, or
+        `{rows: 3, cols: 3, data: [nine numbers]}`, with `width`/`height` or `image_width`/`image_height`; Kalibr and
+        EuRoC have `intrinsics: [fx, fy, cx, cy]` and `resolution: [width, height]`. `camera` names one of several in a
+        file, such as `cam1`. Distortion coefficients in the file are not applied: warns CalibrationWarning where there
+        are any.
+        Raises OSError if the file cannot be read, InvalidRequestError, naming file and field, if it holds no camera.
         """
-        import yaml  # only calibration files and profiles need it, and it is slow to import
-
+        found = read_calibration(path, camera)
+        if found.is_distorted:
+            warnings.warn(
+                f"{path}: the lens has distortion (coefficients up to {max(map(abs, found.distortion)):.3g}), which is "
+                f"not applied: points are off towards the edges unless the pictures are rectified",
+                CalibrationWarning,
+                stacklevel=2,
+            )
         try:
-            document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no such date, no UTF-8
-            raise _invalid("camera_matrix", f"cannot be read: {path} is not a YAML file ({error})") from None
-        if not isinstance(document, dict) or "camera_matrix" not in document:
-            raise _invalid("camera_matrix", f"is missing in {path}")
-        return cls.from_matrix(
-            _matrix_of_yaml(document["camera_matrix"], path),
-            width=document.get("width", document.get("image_width")),
-            height=document.get("height", document.get("image_height")),
-        )
+            return cls.from_matrix(found.matrix, found.width, found.height)
+        except InvalidRequestError as error:
+            raise InvalidRequestError(f"{error.message} in {path}", field=error.field) from None
 
     @classmethod
     def from_field_of_view(cls, horizontal_degrees: float, width: int, height: int) -> CameraIntrinsics:
@@ -169,24 +173,8 @@ class CameraIntrinsics:
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=np.float64)
 
 
-def _matrix_of_yaml(value: Any, path: str | Path) -> list[list[float]]:
-    """The rows of a `camera_matrix` in any of its layouts."""
-    if isinstance(value, dict):
-        value = value.get("data")
-    if not isinstance(value, list):
-        raise _invalid("camera_matrix", f"in {path} is neither a list nor a map with data")
-    if len(value) == 9:
-        value = [value[0:3], value[3:6], value[6:9]]
-    if len(value) != 3 or not all(isinstance(row, list) and len(row) == 3 for row in value):
-        raise _invalid("camera_matrix", f"in {path} is neither three rows of three numbers nor nine numbers")
-    try:
-        return [[float(number) for number in row] for row in value]  # YAML 1.1 reads 5e2 as text, float() does not
-    except (OverflowError, TypeError, ValueError):
-        raise _invalid("camera_matrix", f"in {path} holds something that is not a number") from None
-
-
 def _invalid(name: str, problem: str) -> InvalidRequestError:
-    return _refused(name if name in ("matrix", "camera_matrix") else f"camera_intrinsics.{name}", problem)
+    return _refused(name if name == "matrix" else f"camera_intrinsics.{name}", problem)
 
 
 def _refused(field: str, problem: str) -> InvalidRequestError:

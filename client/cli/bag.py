@@ -15,6 +15,7 @@ from depthwire.client.cli.depth import camera_of
 from depthwire.client.cli.images import Sent, answers, echo, progress
 from depthwire.client.cli.options import intrinsics_option, request_options
 from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
+from depthwire.client.results import WARNING_KEY
 from depthwire.client.ros.bag import BagConversion, BagPlan, Frame
 from depthwire.client.ros.bag_files import open_bag
 from depthwire.client.ros.bag_images import label_of
@@ -95,6 +96,8 @@ def bag(
     if fresh and plan.part.exists():
         shutil.rmtree(plan.part)
     with open_bag(bag) as reader, BagConversion(reader, plan) as conversion:
+        for why in conversion.without_points.values():
+            say(f"{why}. It gets {'depth without points' if depth else 'nothing'}; the other cameras get all")
         with session.open_client(IMAGE_TIMEOUT_S, settings) as client:
             _ask_all(client, conversion, plan, in_flight or IN_FLIGHT, as_json)
         say(f"all images are answered: writing {output}")
@@ -123,6 +126,9 @@ def _ask_all(client: DepthClient, conversion: BagConversion, plan: BagPlan, in_f
 def _take(conversion: BagConversion, frame: Frame, outcome: tuple[Sent, Any] | Exception, as_json: bool) -> None:
     if not isinstance(outcome, Exception):
         sent, answer = outcome
+        if (warning := answer.meta.get(WARNING_KEY)) and frame.key[0] not in conversion.warned:
+            conversion.warned.add(frame.key[0])
+            say(f"{frame.key[0]}: {warning}")
         try:
             conversion.keep(frame, sent.data, answer)
         except MessageError as error:  # the daemon could read the picture, and for its colours we cannot
@@ -147,15 +153,16 @@ def _report(conversion: BagConversion, plan: BagPlan, as_json: bool) -> Exit:
         print_json(
             {
                 "bag": str(plan.source),
-                "ok": not skipped,
+                "ok": not skipped and not conversion.without_points,
                 "output": str(plan.output),
                 "images": done,
                 "skipped": skipped,
                 "topics": outputs,
+                "without_points": conversion.without_points,
             }
         )
     else:
         click.echo(f"{plan.source}: {done} images → {', '.join(outputs)} in {plan.output}")
         if skipped:
             say(f"{len(skipped)} of {conversion.answered} images skipped: {', '.join(skipped)}")
-    return Exit.FAILED if skipped else Exit.DONE
+    return Exit.FAILED if skipped or conversion.without_points else Exit.DONE

@@ -6,6 +6,7 @@ What they share with each other (model options, images, many requests in flight)
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from depthwire.client.view import pictures
 from depthwire.client.view.depth_files import FORMATS, need_folder, save_depth
 from depthwire.client.view.faults import EXIT_CODES, CommandError, Exit, Fault, fault_of, say
 from depthwire.client.view.ply import write_ply
-from depthwire.protocol import BadImageError, CameraIntrinsics, DepthwireError
+from depthwire.protocol import BadImageError, CalibrationWarning, CameraIntrinsics, DepthwireError
 from depthwire.protocol.options import DEPTH_DTYPES
 
 
@@ -72,7 +73,7 @@ def depth(
     options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride}
     options["depth_format"] = depth_format
     settings = model_settings(**model)
-    sources = sources_of(images)
+    sources = sources_of(images, session.timeout)
     if wanted & {"png16", "picture"}:
         need_pillow()
     need_folder(output)
@@ -100,7 +101,7 @@ def depth(
     metavar="FILE|DIR",
     help="cloud.ply, or a folder for NAME.ply of each image.",
 )
-@intrinsics_option("Camera calibration: camera_matrix, width, height; ROS's form too.")
+@intrinsics_option("Camera calibration: camera_matrix, width, height; ROS's, OpenCV's and Kalibr's files too.")
 @fov_option
 @click.option("--colours/--no-colours", default=True, help="Give the points the image's colours.")
 @shape_options
@@ -129,7 +130,7 @@ def pc(
         raise click.UsageError("give --intrinsics or --fov, not both")
     options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride, "colors": colours}
     settings = model_settings(**model)
-    sources = sources_of(images)
+    sources = sources_of(images, session.timeout)
     camera = camera_of(intrinsics) if intrinsics is not None else None
     assumed_fov = fov or DEFAULT_FOV_DEG
     if camera is None:
@@ -211,11 +212,16 @@ def need_pillow(alternative: str = "") -> None:
 
 
 def camera_of(path: Path) -> CameraIntrinsics:
-    """The camera of --intrinsics. Raises click.BadParameter."""
+    """The camera of --intrinsics; what is to be known of its lens is said. Raises click.BadParameter."""
     try:
-        return CameraIntrinsics.from_yaml(path)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", CalibrationWarning)
+            camera = CameraIntrinsics.from_yaml(path)
     except (DepthwireError, OSError) as error:
         raise click.BadParameter(fault_of(error).message, param_hint="--intrinsics") from None
+    for warning in told:
+        say(str(warning.message))
+    return camera
 
 
 def size_of(data: bytes) -> tuple[int, int]:

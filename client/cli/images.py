@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from depthwire.client.results import DepthMap
+from depthwire.client.results import WARNING_KEY, DepthMap
 from depthwire.client.streams.image_files import Source
 from depthwire.client.sync_client import DepthClient, DepthFuture
 from depthwire.client.view.faults import Exit, Fault, fault_of, print_json, say
@@ -127,6 +127,7 @@ class _Report:
         self._total = total
         self._seen: set[Source] = set()
         self._faults: list[Fault] = []
+        self._warned = False
 
     @property
     def exit_code(self) -> Exit:
@@ -140,12 +141,16 @@ class _Report:
 
     def done(self, source: Source, sent: Sent, result: DepthMap, fields: dict[str, Any]) -> None:
         self._seen.add(source)
+        warning = {"warning": result.meta[WARNING_KEY]} if WARNING_KEY in result.meta else {}
+        if warning and not self._warned:
+            self._warned = True
+            say(f"{source.label}: {warning['warning']}")
         if self._as_json:
             del fields["text"]
             height, width = result.depth.shape
             common = {"width": width, "height": height, "min": result.min, "max": result.max, "model": result.model}
             timing = {"timing": result.timing, "elapsed_ms": sent.elapsed_ms}
-            print_json({"image": source.label, "ok": True, **common, **fields, **timing})
+            print_json({"image": source.label, "ok": True, **common, **fields, **timing, **warning})
         else:
             echo(f"{source.label}: {fields['text']}; {result.model}, {sent.elapsed_ms:.0f} ms")
 

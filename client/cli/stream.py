@@ -6,7 +6,6 @@ Sources and the files they go to are in `streams`, the view in `view`.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -26,10 +25,12 @@ from depthwire.client.cli.depth import (
 from depthwire.client.cli.live_line import LiveLine
 from depthwire.client.cli.options import DEFAULT_FOV_DEG, fov_option, intrinsics_option, model_options
 from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
+from depthwire.client.results import WARNING_KEY
+from depthwire.client.streams.capture import paced
 from depthwire.client.streams.items import Frame, Policy, StreamItem
 from depthwire.client.streams.iterators import DepthStream
 from depthwire.client.streams.sinks import Bag, CloudFolder, DepthFolder, Sink, is_bag
-from depthwire.client.streams.sources import Cameras, Choice, FrameSource, open_source, paced
+from depthwire.client.streams.sources import Cameras, Choice, FrameSource, open_source
 from depthwire.client.view.faults import EXIT_CODES, Exit, fault_of, print_json, say
 from depthwire.client.view.viewer import DEFAULT_PORT, Viewer
 from depthwire.protocol import (
@@ -187,13 +188,14 @@ def _run(
     camera = camera_of(intrinsics) if intrinsics is not None else None
     with contextlib.ExitStack() as stack:
         own: Cameras = "needed" if op == "pc" else "welcome"
-        choice = Choice(topic, camera_info, own if intrinsics is None and fov is None else "ignored")
+        own = own if intrinsics is None and fov is None else "ignored"
+        choice = Choice(topic, camera_info, own, session.timeout)
         source = stack.enter_context(contextlib.closing(open_source(word, choice)))
         opened = [stack.enter_context(contextlib.closing(sink())) for sink in sinks]
         timeout_s = LIVE_TIMEOUT_S if source.is_live else IMAGE_TIMEOUT_S
         client = stack.enter_context(session.open_client(timeout_s, settings))
         policy = policy or ("latest" if source.is_live else "all")
-        given: Iterator[Frame] = itertools.islice(_with_pace(source, policy, fps), frames)
+        given = _first(_with_pace(source, policy, fps), frames, source.is_live)
         if op == "pc" and camera is None and not source.has_cameras:
             need_pillow(", or give --intrinsics")
             fov = fov or DEFAULT_FOV_DEG
@@ -224,6 +226,7 @@ def _take_all(
 ) -> Exit:
     """Pass every result on and every error by; the exit code, which is that of the errors where all met the same."""
     codes: set[Exit] = set()
+    warned = False
     for item in results:
         error = item.error
         fields: dict[str, Any] = {}
@@ -233,6 +236,9 @@ def _take_all(
                     fields |= sink.take(item)
             except (OSError, ValueError) as problem:
                 error = problem
+        if error is None and WARNING_KEY in item.result.meta and not warned:
+            warned = True
+            say(f"{item.frame.name}: {item.result.meta[WARNING_KEY]}")
         line.note(item, error)
         if error is not None:
             codes.add(fault_of(error).exit_code)
@@ -252,7 +258,8 @@ def _as_json(item: StreamItem[Any], error: Exception | None, fields: dict[str, A
     result = item.result
     height, width = result.depth.shape
     about = {"width": width, "height": height, "min": result.min, "max": result.max, "model": result.model}
-    return {**common, "ok": True, **about, **fields, "timing": result.timing}
+    warning = {"warning": result.meta[WARNING_KEY]} if WARNING_KEY in result.meta else {}
+    return {**common, "ok": True, **about, **fields, "timing": result.timing, **warning}
 
 
 def _with_pace(source: FrameSource, policy: Policy, fps: float | None) -> Iterator[Frame]:
@@ -262,6 +269,16 @@ def _with_pace(source: FrameSource, policy: Policy, fps: float | None) -> Iterat
     if fps is not None:
         return paced(iter(source), fps)
     return source.at_own_pace() if policy == "latest" else iter(source)
+
+
+def _first(frames: Iterator[Frame], count: int | None, is_live: bool) -> Iterator[Frame]:
+    """As many frames as --frames says. A damaged picture of a recording counts; a camera that is silent has none."""
+    given = 0
+    for frame in frames:
+        given += not (is_live and frame.error is not None)
+        yield frame
+        if given == count:
+            return
 
 
 def _with_field_of_view(frames: Iterator[Frame], fov: float) -> Iterator[Frame]:

@@ -76,10 +76,14 @@ class BagConversion:
         if plan.output.exists():
             raise BagError(f"{plan.output} is there already: remove it, or name another output", field="output")
         self._reader, self._plan = reader, plan
+        self.warned: set[str] = set()
+        """Topics of which was said already that the camera does not fit the picture."""
         self._types = OutputTypes(reader.is2)
-        self._conversion = Conversion(MessageBuilder(self._types.store))
         self._images = BagImages(reader, plan.topics, plan.info)
+        self._conversion = Conversion(MessageBuilder(self._types.store), self._images.bits)
         self.topics = self._images.topics
+        self.without_points: dict[str, str] = {}
+        """Topics whose cameras give no points, though they are wanted, and why; the others get theirs."""
         self._check_outputs()
         self._check_cameras()
         plan.part.mkdir(parents=True, exist_ok=True)
@@ -160,8 +164,10 @@ class BagConversion:
     def _prepare(self, connection: Any, data: bytes) -> Prepared:
         message, info = self._images.read(connection, data)
         camera = self._plan.camera if self._plan.camera is not None else info
-        topic = self.topics[connection.topic]
-        return self._conversion.prepare(self._plan.wanted, message, camera, topic.is_rectified)
+        topic, wanted = self.topics[connection.topic], self._plan.wanted
+        if topic.name in self.without_points:
+            wanted = dataclasses.replace(wanted, points=False, rectify=False)
+        return self._conversion.prepare(wanted, message, camera, topic.is_rectified)
 
     def _check_outputs(self) -> None:
         """Find out before the first request what would end the run when all are answered: no bag has a topic twice."""
@@ -177,14 +183,27 @@ class BagConversion:
                     )
 
     def _check_cameras(self) -> None:
-        """Find out before the first request what every image of a topic would meet."""
-        if self._plan.camera is not None or not self._plan.wanted.points:
+        """Find out before the first request what every image of a topic would meet.
+
+        One odd camera among several that nobody named does not keep the others from their points.
+        """
+        wanted = self._plan.wanted
+        if self._plan.camera is not None or not wanted.points:
             return
+        odd: dict[str, CameraInfoError] = {}
         for topic in self.topics.values():
-            if not self._images.infos_of(topic):
-                raise _no_camera_info(topic)
-        if not self._plan.wanted.rectify:
-            self._images.check_cameras("(--rectify), or ask for --no-cloud")
+            try:
+                if not self._images.infos_of(topic):
+                    raise _no_camera_info(topic)
+                advice = "or ask for --no-cloud" if wanted.rectify else "(--rectify), or ask for --no-cloud"
+                self._images.check_camera(topic, advice, wanted.rectify)
+            except CameraInfoError as error:
+                odd[topic.name] = error
+        if odd and (self._plan.topics or len(odd) == len(self.topics)):
+            raise next(iter(odd.values()))
+        self.without_points = {name: error.message for name, error in odd.items()}
+        for name in odd if not wanted.depth else ():
+            self._images.leave_out(name)
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to be continued."""

@@ -7,6 +7,8 @@ one .mcap or .db3 file).
 from __future__ import annotations
 
 import os
+import shlex
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -33,6 +35,25 @@ _WRITTEN_VERSION: Literal[8] = 8
 """Of ROS 2 bags: 9, the next one, notes quality of service in another way, which came after Iron."""
 
 
+_MAKE_WHOLE = (
+    """python3 -c "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); """
+    """c.execute('SELECT count(*) FROM messages').fetchall(); c.close()\""""
+)
+"""The first reading takes up what a killed writer left, and the last closing writes it into the file."""
+
+_Path: Any = type(Path())
+
+
+class _SqlitePath(_Path):  # type: ignore[misc]
+    """A path that rosbags may write into the URI of a database, where # and ? would end it and % escape what follows.
+
+    It does so in f-strings; everywhere else this is the path as it is.
+    """
+
+    def __format__(self, spec: str) -> str:
+        return format(urllib.parse.quote(str(self), safe="/:\\"), spec)
+
+
 def need_rosbags() -> None:
     """Raises BagError, which says what to install, where rosbags is missing."""
     try:
@@ -50,8 +71,9 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
 
     if not path.exists():
         raise BagError(f"{path} does not exist", field="bag")
+    _check_files(path)
     try:
-        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+        reader = AnyReader([_SqlitePath(path)], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
         reader.open()
     except Exception as error:  # what a damaged file makes rosbags raise has no common base
         raise BagError(f"{path} cannot be read as a bag: {_text(error)}. {_REPAIR}", field="bag") from None
@@ -59,6 +81,38 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
         yield reader
     finally:
         reader.close()
+
+
+def _check_files(path: Path) -> None:
+    """Raises BagError for files that would be read by half, or are no bag of ROS 2 though their names say so."""
+    try:
+        files = [path] if path.is_file() else sorted(path.iterdir())
+        profiles = {file: _mcap_profile(file) for file in files if file.suffix == ".mcap" and file.is_file()}
+    except OSError as error:
+        raise BagError(f"{path} cannot be read as a bag: {error.strerror or error}", field="bag") from None
+    for file in files:
+        if file.suffix == ".db3":
+            for log in (file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-journal")):
+                if log.is_file() and log.stat().st_size:
+                    raise BagError(
+                        f"{file} is not whole: what {log.name} beside it holds is not in it yet, as its recorder is at "
+                        f"work or was killed. When it has ended, this makes it whole: {_MAKE_WHOLE} "
+                        f"{shlex.quote(str(file))}",
+                        field="bag",
+                    )
+        elif (profile := profiles.get(file)) not in (None, "ros2"):
+            says = f"is of {profile!r}" if profile else "does not say of which system it is"
+            raise BagError(f"{file} is an MCAP file, but {says}, and not of ROS 2: it cannot be converted", field="bag")
+
+
+def _mcap_profile(file: Path) -> str | None:
+    """The profile in the header of an MCAP file; None where there is none to be read."""
+    with file.open("rb") as opened:
+        head = opened.read(1024)
+    if head[:8] != b"\x89MCAP0\r\n" or head[8:9] != b"\x01":  # the magic, and a header as the first record
+        return None
+    length = int.from_bytes(head[17:21], "little")
+    return head[21 : 21 + length].decode("utf-8", "replace") if len(head) >= 21 + length else None
 
 
 def messages_in(
@@ -75,7 +129,7 @@ def messages_in(
             found = next(messages, None)
         except Exception as error:  # as above
             raise BagError(
-                f"{reader.paths[0]} is damaged and cannot be read to its end: {_text(error)}. {_REPAIR}", field="bag"
+                f"{reader.paths[0]!s} is damaged and cannot be read to its end: {_text(error)}. {_REPAIR}", field="bag"
             ) from None
         if found is None:
             return
@@ -191,7 +245,10 @@ def _writer(path: Path, is_ros2: bool, is_mcap: bool) -> Any:
     from rosbags.rosbag2 import Writer as Writer2
 
     storage = StoragePlugin.MCAP if is_mcap else StoragePlugin.SQLITE3
-    return Writer2(path, version=_WRITTEN_VERSION, storage_plugin=storage)
+    writer = Writer2(path, version=_WRITTEN_VERSION, storage_plugin=storage)
+    if not is_mcap:
+        writer.path = _SqlitePath(path)  # it makes a plain one of what it is given
+    return writer
 
 
 def _copied_connections(reader: AnyReader, writer: Any, types: OutputTypes) -> dict[int, Connection]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from depthwire.client.ros.bag_files import deserialized, messages_in
 from depthwire.client.ros.bag_topics import CameraInfos, ImageTopic, choose_topics, stamp_ns
-from depthwire.client.ros.camera import camera_intrinsics
+from depthwire.client.ros.bit_depth import BitDepths
+from depthwire.client.ros.camera import check_camera
 from depthwire.client.ros.errors import CameraInfoError, MessageError
 from depthwire.client.ros.images import image_source
 
@@ -30,6 +31,7 @@ class BagImages:
 
     def __init__(self, reader: AnyReader, named: Sequence[str] = (), info: str | None = None) -> None:
         self._reader = reader
+        self.bits = BitDepths()
         kinds = {connection.topic: connection.msgtype for connection in reader.connections}
         topics = choose_topics(kinds, self._is_picture, named, info)
         self.topics = {topic.name: topic for topic in topics}
@@ -58,11 +60,19 @@ class BagImages:
     def check_cameras(self, advice: str) -> None:
         """Raises CameraInfoError, with `advice`, where one of the cameras is uncalibrated or has lens distortion."""
         for topic in self.topics.values():
-            for info in self.infos_of(topic):
-                try:
-                    camera_intrinsics(info, rectified=topic.is_rectified)
-                except CameraInfoError as error:
-                    raise CameraInfoError(f"{topic.name}: {error.message} {advice}", field=error.field) from None
+            self.check_camera(topic, advice)
+
+    def check_camera(self, topic: ImageTopic, advice: str, rectify: bool = False) -> None:
+        """The same of one topic, whose pictures will be rectified, or not."""
+        for info in self.infos_of(topic):
+            try:
+                check_camera(info, rectified=topic.is_rectified, rectify=rectify)
+            except CameraInfoError as error:
+                raise CameraInfoError(f"{topic.name}: {error.message} {advice}", field=error.field) from None
+
+    def leave_out(self, topic: str) -> None:
+        """Take a topic out of those whose messages are read."""
+        del self.topics[topic]
 
     def _connections(self, topics: Iterable[str]) -> list[Connection]:
         wanted = set(topics)
@@ -73,7 +83,7 @@ class BagImages:
             if count == _LOOKED_AT:
                 break
             try:
-                image_source(deserialized(self._reader, connection, data))
+                image_source(deserialized(self._reader, connection, data), self.bits)
             except MessageError:
                 continue
             return True

@@ -46,7 +46,7 @@ def choose_topics(
 
     `types` are the bag's topics and their types, `is_picture` looks into a topic for pictures (not depth or video),
     `named` are those that the user wants (else all with pictures, of two with one base the compressed one), `info` the
-    CameraInfo topic for all of them (else `camera_info` beside the image's base, as image_transport has it).
+    CameraInfo topic for all of them (else `camera_info` beside the image or its base).
     Raises BagError for a named topic that is no picture, two of one base, and where there is none at all.
     """
     for topic in named:
@@ -102,8 +102,11 @@ def _base(topic: str) -> str:
 
 
 def _info_beside(topic: str, types: Mapping[str, str]) -> str | None:
-    beside = f"{_base(topic).rpartition('/')[0]}/camera_info"
-    return beside if types.get(beside) == CAMERA_INFO else None
+    """Beside the topic, else beside its base, as image_transport has it; else below it."""
+    base = _base(topic)
+    places = (topic.rpartition("/")[0], base.rpartition("/")[0], base)
+    beside = (f"{place}/camera_info" for place in places)
+    return next((name for name in beside if types.get(name) == CAMERA_INFO), None)
 
 
 def _those_there_are(types: Mapping[str, str]) -> str:

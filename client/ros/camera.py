@@ -31,14 +31,21 @@ def camera_intrinsics(info: Any, *, rectified: bool = False) -> CameraIntrinsics
     """The pinhole camera of an image, from its sensor_msgs/CameraInfo of any ROS.
 
     `rectified` says that the image is (a topic named `image_rect…`): P is taken then, else K, which needs an image
-    without lens distortion. Binning and region of interest are honoured: the result belongs to the image as published,
-    whose pixel u is pixel u · binning_x + x_offset of the full one; cx = (K[2] − x_offset) / binning_x, as in
-    image_geometry. Width and height are 0 in some drivers' messages, and None here.
+    without lens distortion, and which also stands for a P of zeros. Binning and region of interest are honoured: the
+    result belongs to the image as published, whose pixel u is pixel u · binning_x + x_offset of the full one;
+    cx = (K[2] − x_offset) / binning_x, as in image_geometry. Width and height are 0 in some drivers' messages, and None
+    here.
     Raises CameraInfoError for a camera that is not calibrated, or is distorted.
     """
-    if rectified:
+    if rectified and (_matrix(info, "P")[0, 0] != 0 or not _matrix(info, "K")[0, 0]):
         return _intrinsics(info, _matrix(info, "P"), "P")
-    if _is_distorted(info):
+    if rectified and _is_distorted(info):
+        raise CameraInfoError(
+            "the image is rectified, by its topic's name, and P, which says how, is all zero; K is the raw image's, "
+            "which has lens distortion: have the driver fill P, or give --intrinsics of the rectified image",
+            field="P",
+        )
+    if _is_distorted(info):  # else K is P's, as simulated cameras leave it out
         raise CameraInfoError(
             f"the camera has lens distortion ({_model(info)}, coefficients up to "
             f"{np.abs(_numbers(info, 'D')).max():.3g}) and points computed from K would be wrong: use its rectified "
@@ -87,6 +94,14 @@ class Rectifier:
         return maps
 
 
+def check_camera(info: Any, *, rectified: bool, rectify: bool) -> None:
+    """Raises CameraInfoError where images of this camera will give no points; `rectify` is whether they may be."""
+    if rectify and needs_rectification(info, rectified):
+        _check_lens(info)
+    else:
+        camera_intrinsics(info, rectified=rectified)
+
+
 def needs_rectification(info: Any, rectified: bool) -> bool:
     """Whether an image of this camera is distorted; `rectified` as for `camera_intrinsics`."""
     return not rectified and _is_distorted(info)
@@ -100,7 +115,8 @@ def calibration(info: Any) -> tuple[Any, ...]:
     return (info.distortion_model, *sizes, *region, *(_numbers(info, name).tobytes() for name in "DKRP"))
 
 
-def _make_maps(info: Any, width: int, height: int) -> _Maps:
+def _check_lens(info: Any) -> None:
+    """Raises CameraInfoError for what cannot be rectified."""
     model, coefficients = _model(info), _numbers(info, "D")
     if len(coefficients) not in _COEFFICIENTS.get(model, ()):
         raise CameraInfoError(
@@ -108,6 +124,14 @@ def _make_maps(info: Any, width: int, height: int) -> _Maps:
             f"{', '.join(_COEFFICIENTS)}",
             field="distortion_model",
         )
+    _intrinsics(info, _matrix(info, "K"), "K")
+    if (projection := _matrix(info, "P"))[0, 0]:
+        _intrinsics(info, projection, "P")
+
+
+def _make_maps(info: Any, width: int, height: int) -> _Maps:
+    _check_lens(info)
+    model, coefficients = _model(info), _numbers(info, "D")
     # Distortion acts on normalised coordinates, so K of the image as published goes with the full image's coefficients.
     camera = _intrinsics(info, _matrix(info, "K"), "K").scaled_to(width, height)
     projection = _matrix(info, "P")

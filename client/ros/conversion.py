@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthwire.client.results import DepthMap, PointCloud
+from depthwire.client.ros.bit_depth import BitDepths
 from depthwire.client.ros.camera import Rectifier, camera_intrinsics, needs_rectification
 from depthwire.client.ros.errors import CameraInfoError
 from depthwire.client.ros.images import Picture, decoded, image_source, rgb_of
@@ -63,8 +64,9 @@ class Prepared:
 class Conversion:
     """Makes requests of image messages, and messages of answers, with the message classes of one ROS."""
 
-    def __init__(self, build: MessageBuilder) -> None:
+    def __init__(self, build: MessageBuilder, bits: BitDepths | None = None) -> None:
         self._build = build
+        self._bits = bits or BitDepths()
         self._rectifier = Rectifier()
 
     def prepare(self, wanted: Wanted, image: Any, info: Any = None, rectified: bool = False) -> Prepared:
@@ -73,7 +75,7 @@ class Conversion:
         `rectified` says that the image is (a topic named `image_rect…`). Raises MessageError for a message without a
         picture, CameraInfoError where points are wanted and the camera gives none, MissingEncoderError.
         """
-        header, picture = image.header, image_source(image)
+        header, picture = image.header, image_source(image, self._bits)
         if info is None:
             if wanted.points:
                 raise CameraInfoError("points need the camera's CameraInfo and there is none", field="camera_info")

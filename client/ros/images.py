@@ -5,6 +5,7 @@ Called by the conversion of bags and nodes. OpenCV is imported only for encoding
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthwire.client.images import MissingEncoderError
+from depthwire.client.ros.bit_depth import BitDepths
 from depthwire.client.ros.errors import MessageError
 
 Picture: TypeAlias = "bytes | memoryview | npt.NDArray[np.uint8]"
@@ -59,18 +61,35 @@ _LAYOUTS = {
     "bayer_bggr8": _Layout(1, conversion="COLOR_BayerRG2BGR"),
     "bayer_gbrg8": _Layout(1, conversion="COLOR_BayerGR2BGR"),
     "bayer_grbg8": _Layout(1, conversion="COLOR_BayerGB2BGR"),
+    "bayer_rggb16": _Layout(1, 2, conversion="COLOR_BayerBG2BGR"),
+    "bayer_bggr16": _Layout(1, 2, conversion="COLOR_BayerRG2BGR"),
+    "bayer_gbrg16": _Layout(1, 2, conversion="COLOR_BayerGR2BGR"),
+    "bayer_grbg16": _Layout(1, 2, conversion="COLOR_BayerGB2BGR"),
 }
 
+_SEMI_PLANAR = {"nv12": (2, slice(None)), "nv21": (2, slice(None, None, -1)), "nv24": (1, slice(None))}
+"""Luma, and behind it rows of colour differences: how many pixels share one in either direction, and their order."""
 
-def image_source(message: Any) -> Picture:
+_BGR_OF_YUV = np.array(
+    [[1.164, 2.018, 0, -276.928], [1.164, -0.391, -0.813, 135.488], [1.164, 0, 1.596, -222.912]], np.float32
+)
+"""ITU-R BT.601 in the range of video, 16 to 235, which cameras send; the last column is of 1."""
+
+_NO_PICTURE = re.compile(r"(16|32|64)[USF]C\d+")
+"""Encodings of measurements; depth, most of all. (`8UC1` and `mono16` are pictures.)"""
+_ALL = BitDepths()
+"""Of the cameras of whoever converts single messages."""
+
+
+def image_source(message: Any, bits: BitDepths | None = None) -> Picture:
     """What to hand to the client for a sensor_msgs Image or CompressedImage of any ROS.
 
     A CompressedImage gives its JPEG, PNG or WebP bytes, a raw Image a uint8 array H×W×3 in BGR order or H×W grey; both
-    stand over the message's own memory where its encoding allows. 16-bit pictures are brought to 8 by their high
-    byte, as cv_bridge does.
+    stand over the message's own memory where its encoding allows. 16-bit pictures are brought to 8 by the highest of
+    the bits that their camera fills, which `bits` keeps from one message to the next.
     Raises MessageError for other contents, such as depth or video, and MissingEncoderError where OpenCV is needed.
     """
-    return _compressed(message) if hasattr(message, "format") else _raw(message)
+    return _compressed(message) if hasattr(message, "format") else _raw(message, bits or _ALL)
 
 
 def rgb_of(picture: Picture) -> npt.NDArray[np.uint8]:
@@ -123,26 +142,62 @@ def _compressed(message: Any) -> bytes | memoryview:
         raise MessageError(
             f"a compressed image {kind}with {len(data)} bytes is no {', '.join(_MAGIC.values())} picture", field="data"
         )
+    if why := _no_picture(message.format, data):
+        raise MessageError(f"a compressed image of format {message.format!r} is no picture: {why}", field="format")
     return data
 
 
-def _raw(message: Any) -> npt.NDArray[np.uint8]:
+def _no_picture(kind: str, data: bytes | memoryview) -> str:
+    """Why what is encoded as a picture is none, if so: image_transport compresses depth as well.
+
+    The format names the raw encoding: `16UC1; png compressed`.
+    """
+    encoding, named, transport = (part.strip() for part in kind.partition(";"))
+    if _NO_PICTURE.fullmatch(encoding) or "compressedDepth" in transport:
+        return "it holds depth or other measurements"
+    is_grey_16 = bytes(data[:4]) == b"\x89PNG" and bytes(data[24:26]) == b"\x10\x00"
+    return "a 16-bit grey PNG that names no encoding is taken for depth" if is_grey_16 and not named else ""
+
+
+def _raw(message: Any, bits: BitDepths) -> npt.NDArray[np.uint8]:
+    if message.encoding in _SEMI_PLANAR:
+        return _semi_planar(message)
     layout = _LAYOUTS.get(message.encoding)
     if layout is None:
         raise MessageError(
-            f"encoding {message.encoding!r} is no picture that can be sent; those are {', '.join(_LAYOUTS)}",
+            f"encoding {message.encoding!r} is no picture that can be sent; those are "
+            f"{', '.join([*_LAYOUTS, *_SEMI_PLANAR])}",
             field="encoding",
         )
     pixels = _pixels(message, layout)
+    if layout.order is not None:
+        pixels = pixels[:, :, layout.order]
+    if layout.itemsize == 2:
+        pixels = bits.to_8_bits(message, pixels)
     if layout.conversion is not None:
         cv2 = opencv()
         try:
             return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), getattr(cv2, layout.conversion)), np.uint8)
         except cv2.error as error:
             raise MessageError(f"{message.encoding} of {message.width}×{message.height}: {error}") from None
-    if layout.order is not None:
-        pixels = pixels[:, :, layout.order]
-    return pixels if layout.itemsize == 1 else (pixels >> 8).astype(np.uint8)
+    return pixels
+
+
+def _semi_planar(message: Any) -> npt.NDArray[np.uint8]:
+    """H×W×3 in BGR order of nv12, nv21 or nv24: H rows of luma, `step` bytes apart, then those of U and V in turns."""
+    shared, order = _SEMI_PLANAR[message.encoding]
+    data = np.frombuffer(message.data, np.uint8)
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    rows, columns = -(-height // shared), -(-width // shared)
+    if step == 0 and len(data) == height * width + rows * 2 * columns:  # there is only one way to read it
+        step = width
+    color_step = max(2 * columns, step * 2 // shared)
+    if height < 1 or width < 1 or step < width or len(data) < height * step + (rows - 1) * color_step + 2 * columns:
+        raise _does_not_fit(message, len(data))
+    luma = np.ndarray((height, width), np.uint8, data, strides=(step, 1))
+    color = np.ndarray((rows, columns, 2), np.uint8, data, height * step, strides=(color_step, 2, 1))[:, :, order]
+    full = color.repeat(shared, axis=0).repeat(shared, axis=1)[:height, :width]
+    return np.asarray(opencv().transform(np.dstack([luma, full]), _BGR_OF_YUV), np.uint8)
 
 
 def _pixels(message: Any, layout: _Layout) -> npt.NDArray[Any]:
@@ -150,13 +205,20 @@ def _pixels(message: Any, layout: _Layout) -> npt.NDArray[Any]:
     data = np.frombuffer(message.data, np.uint8)
     height, width, step = int(message.height), int(message.width), int(message.step)
     pixel = layout.channels * layout.itemsize
+    if step == 0 and len(data) == height * width * pixel:  # left out, and there is only one way to read it
+        step = width * pixel
     if height < 1 or width < 1 or step < width * pixel or len(data) < (height - 1) * step + width * pixel:
-        raise MessageError(
-            f"{width}×{height} pixels of {message.encoding} in rows of {step} bytes do not fit {len(data)} bytes",
-            field="data",
-        )
+        raise _does_not_fit(message, len(data))
     dtype = np.dtype("u1" if layout.itemsize == 1 else ">u2" if message.is_bigendian else "<u2")
     array: npt.NDArray[Any] = np.ndarray(
         (height, width, layout.channels), dtype, data, strides=(step, pixel, layout.itemsize)
     )
     return array[:, :, 0] if layout.channels == 1 else array
+
+
+def _does_not_fit(message: Any, count: int) -> MessageError:
+    return MessageError(
+        f"{message.width}×{message.height} pixels of {message.encoding} in rows of {message.step} bytes do not fit "
+        f"{count} bytes",
+        field="data",
+    )

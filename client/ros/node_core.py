@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from depthwire.client.base import DEFAULT_ENDPOINT
 from depthwire.client.profiles import load_profile, split_model
+from depthwire.client.results import WARNING_KEY
 from depthwire.client.ros.conversion import Conversion, Prepared, Wanted, is_rectified_topic
 from depthwire.client.ros.errors import CameraInfoError
 from depthwire.client.ros.messages import DEPTH_ENCODINGS, MessageBuilder
@@ -179,6 +180,7 @@ class DepthNode:
         answer = self._conversion.submit(self._client, prepared).result()
         for output, message in self._conversion.messages(prepared, answer).items():
             self._host.publish(output, message)
+        problem = problem or str(answer.meta.get(WARNING_KEY, ""))
         self.report.answered(answer.model, time.monotonic() - arrived, problem)
 
     def _prepare(self, wanted: Wanted, image: Any) -> tuple[Prepared, str]:

@@ -1,7 +1,7 @@
 """Sources of frames on the command line: a camera, a video, pictures, a bag. `depthwire stream` and `view` read them.
 
 `open_source` finds the one that a word stands for among OPENERS; another kind of source is one more class and opener.
-OpenCV is imported only by cameras and videos.
+Cameras and videos are in `capture`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +23,13 @@ from depthwire.client.ros.bag_topics import stamp_ns
 from depthwire.client.ros.camera import camera_intrinsics
 from depthwire.client.ros.errors import BagError, CameraInfoError, MessageError
 from depthwire.client.ros.images import image_source
+from depthwire.client.streams.capture import DEFAULT_VIDEO_FPS, Capture, paced, spaced
 from depthwire.client.streams.image_files import IMAGE_SUFFIXES, Source, sources_of
 from depthwire.client.streams.items import Frame
-from depthwire.client.view.faults import CommandError, Exit, Fault
+from depthwire.client.web import without_secrets
 from depthwire.protocol import CameraIntrinsics
 
 BAG_SUFFIXES: Final = frozenset({".bag", ".mcap", ".db3"})
-DEFAULT_VIDEO_FPS: Final = 30.0
 NETWORK_SCHEMES: Final = ("rtsp://", "rtsps://", "rtmp://", "udp://", "http://", "https://")
 
 
@@ -77,47 +76,6 @@ class Pictures:
         """Nothing is held open."""
 
 
-class Capture:
-    """A camera, a video file or a network stream, as OpenCV opens them; frames are BGR arrays (H, W, 3) uint8."""
-
-    def __init__(self, label: str, target: int | str, is_live: bool) -> None:
-        self.label = label
-        self.is_live = is_live
-        self.has_cameras = False
-        self._name = f"camera{target}" if isinstance(target, int) else (Path(target).stem or "stream")
-        cv2 = _opencv()
-        self._lock = threading.Lock()
-        self._capture = cv2.VideoCapture(target)
-        if not self._capture.isOpened():
-            raise CommandError(
-                Fault(f"{label} cannot be opened as a camera or video: see that it is there", Exit.FAILED)
-            )
-        if is_live:
-            self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # or the driver's queue makes every frame old
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self._fps = fps if 0 < fps < 1000 else DEFAULT_VIDEO_FPS
-
-    def __iter__(self) -> Iterator[Frame]:
-        number = 0
-        while True:
-            with self._lock:
-                is_there, picture = self._capture.read()
-            if not is_there:
-                break
-            yield Frame(picture, name=f"{self._name}_{number:06d}")
-            number += 1
-        if self.is_live or number == 0:
-            raise OSError(f"{self.label} gives no frames" + (" any more" if number else ""))
-
-    def at_own_pace(self) -> Iterator[Frame]:
-        return paced(iter(self), self._fps)
-
-    def close(self) -> None:
-        if self._lock.acquire(timeout=1.0):  # a read that hangs keeps it, and the process is about to end
-            self._capture.release()
-            self._lock.release()
-
-
 Cameras = Literal["needed", "welcome", "ignored"]
 
 
@@ -126,11 +84,13 @@ class Choice:
     """What to take of a source that holds more than one stream of frames: a bag's topics, by name or None.
 
     `cameras` says what its own are for: `needed`, so that one that cannot be used is an error; `welcome`; `ignored`.
+    `fetch_timeout_s` is how long an image's URL may take, where that is not to be the client's own.
     """
 
     topic: str | None = None
     camera_info: str | None = None
     cameras: Cameras = "welcome"
+    fetch_timeout_s: float | None = None
 
 
 class BagFrames:
@@ -179,7 +139,7 @@ class BagFrames:
         try:
             message, info = self._images.read(connection, data)
             meta |= {"stamp": stamp_ns(message), "frame_id": message.header.frame_id}
-            return Frame(image_source(message), meta, self._camera_of(info), name=name)
+            return Frame(image_source(message, self._images.bits), meta, self._camera_of(info), name=name)
         except (MessageError, MissingEncoderError) as error:
             return Frame(b"", meta, name=name, error=error)
 
@@ -212,15 +172,15 @@ def _camera(word: str, _: Choice) -> FrameSource | None:
     return Capture(word, word, is_live=True) if word.startswith("/dev/") else None
 
 
-def _pictures(word: str, _: Choice) -> FrameSource | None:
+def _pictures(word: str, choice: Choice) -> FrameSource | None:
     path = word.split("?")[0] if "://" in word else word
     if word == "-" or Path(path).suffix.lower() in IMAGE_SUFFIXES or Path(word).expanduser().is_dir():
-        return Pictures(word, sources_of([word]))
+        return Pictures(without_secrets(word), sources_of([word], choice.fetch_timeout_s))
     return None
 
 
 def _network(word: str, _: Choice) -> FrameSource | None:
-    return Capture(word, word, is_live=True) if word.lower().startswith(NETWORK_SCHEMES) else None
+    return Capture(without_secrets(word), word, is_live=True) if word.lower().startswith(NETWORK_SCHEMES) else None
 
 
 def _video(word: str, _: Choice) -> FrameSource | None:
@@ -240,34 +200,8 @@ def open_source(word: str, choice: Choice) -> FrameSource:
     for opener in OPENERS:
         if (source := opener(word, choice)) is not None:
             if (choice.topic or choice.camera_info) and not isinstance(source, BagFrames):
-                raise click.UsageError(f"--topic and --camera-info are for bags, and {word} is none")
+                raise click.UsageError(f"--topic and --camera-info are for bags, and {without_secrets(word)} is none")
             return source
-    raise click.UsageError(f"{word!r} is no camera number, video, folder, picture or bag that is there")
-
-
-def paced(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
-    """The frames at `fps` a second."""
-    return spaced(frames, lambda before, after: 1 / fps)
-
-
-def spaced(frames: Iterator[Frame], gap_s: Callable[[Frame, Frame], float]) -> Iterator[Frame]:
-    """The frames as many seconds apart as `gap_s` says of two that follow each other.
-
-    One that is late is not made up for by the next coming sooner.
-    """
-    due, before = time.monotonic(), None
-    for frame in frames:
-        if before is not None:
-            due = max(due + gap_s(before, frame), time.monotonic())
-        before = frame
-        time.sleep(max(0.0, due - time.monotonic()))
-        yield frame
-
-
-def _opencv() -> Any:
-    try:
-        import cv2
-    except ImportError:
-        text = "cameras and videos need OpenCV: install depthwire[camera], as in `pip install 'depthwire[camera]'`"
-        raise CommandError(Fault(text, Exit.FAILED, {"code": "MISSING_PACKAGE"})) from None
-    return cv2
+    raise click.UsageError(
+        f"{without_secrets(word)!r} is no camera number, video, folder, picture or bag that is there"
+    )

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from depthwire.client import DeadlineExceededError, ImageFetchError, MissingEncoderError, TooLargeError
-from depthwire.client.images import encoded_image, fetch
+from depthwire.client import MissingEncoderError, TooLargeError
+from depthwire.client.images import encoded_image
 from depthwire.protocol import InvalidRequestError
 
 BODY = b"\xff\xd8" + bytes(range(256)) * 20
@@ -27,49 +24,6 @@ def gradient() -> np.ndarray:
     picture[..., 1] = np.arange(64, dtype=np.uint8) * 3
     picture[..., 2] = 220
     return picture
-
-
-class Site(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        if self.path == "/picture.jpg":
-            self._send(200, BODY)
-        elif self.path == "/moved":
-            self._send(302, b"", Location="/picture.jpg")
-        elif self.path == "/to-file":
-            self._send(302, b"", Location="file:///etc/hostname")
-        elif self.path == "/to-ftp":
-            self._send(302, b"", Location="ftp://127.0.0.1/picture.jpg")
-        elif self.path == "/loop":
-            self._send(302, b"", Location="/loop")
-        elif self.path == "/slow":
-            self.send_response(200)
-            self.end_headers()
-            self.server.stopping.wait(30)  # type: ignore[attr-defined]
-        else:
-            self._send(404, b"nothing here")
-
-    def _send(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    server.daemon_threads = True
-    server.stopping = threading.Event()  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.stopping.set()  # type: ignore[attr-defined]
-    server.shutdown()
-    server.server_close()
 
 
 def test_encoded_bytes_travel_as_they_are() -> None:
@@ -96,35 +50,6 @@ def test_a_file_that_is_too_large_is_not_read_whole(tmp_path: Path) -> None:
         file.truncate(10_000)
     with pytest.raises(TooLargeError, match="larger than 1000 bytes"):
         encoded_image(path, max_bytes=1000)
-
-
-def test_a_url_is_fetched_and_redirects_are_followed(site: str) -> None:
-    assert encoded_image(f"{site}/picture.jpg") == BODY
-    assert encoded_image(f"{site}/moved") == BODY
-
-
-@pytest.mark.parametrize("path", ["/to-file", "/to-ftp"])
-def test_redirects_lead_to_the_web_only(site: str, path: str) -> None:
-    with pytest.raises(ImageFetchError):
-        fetch(site + path)
-
-
-def test_what_went_wrong_with_a_url_is_said(site: str) -> None:
-    with pytest.raises(ImageFetchError, match="404"):
-        fetch(f"{site}/absent.jpg")
-    with pytest.raises(ImageFetchError, match="redirect"):
-        fetch(f"{site}/loop")
-    with pytest.raises(ImageFetchError, match="refused"):
-        fetch("http://127.0.0.1:1/picture.jpg")
-    with pytest.raises(ImageFetchError, match="not an http or https URL"):
-        encoded_image("http://")
-
-
-def test_a_url_is_bounded_in_bytes_and_time(site: str) -> None:
-    with pytest.raises(TooLargeError, match="larger than 1000 bytes"):
-        fetch(f"{site}/picture.jpg", max_bytes=1000)
-    with pytest.raises(DeadlineExceededError, match=r"not fetched within 0\.2 s"):
-        fetch(f"{site}/slow", timeout_s=0.2)
 
 
 @pytest.mark.parametrize("library", ["cv2", "PIL"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depthwire.client.results import DepthMap, depth_as_float32, result_from_reply
-from depthwire.protocol import CameraIntrinsics, ProtocolError, Reply, Request
+from depthwire.client.results import WARNING_KEY, DepthMap, depth_as_float32, result_from_reply
+from depthwire.protocol import CameraIntrinsics, ProtocolError, Reply, Request, ResultOptions
 
 
 def test_millimetres_become_metres_and_zero_becomes_nan() -> None:
@@ -35,6 +35,42 @@ def test_a_camera_of_the_daemon_that_is_none_is_a_protocol_error(camera: dict[st
 def test_a_camera_of_a_later_daemon_is_understood_as_far_as_it_is_known() -> None:
     camera = {"fx": 2.0, "fy": 2.0, "cx": 1.0, "cy": 1.0, "width": 3, "height": 2, "skew": 0.0}
     assert answer(camera).intrinsics == CameraIntrinsics(2.0, 2.0, 1.0, 1.0, 3, 2)
+
+
+def warning_for(calibrated: tuple[int, int], shape: tuple[int, int], stride: int = 1) -> str:
+    """What a result says of a picture whose kept pixels are of that shape."""
+    camera = CameraIntrinsics(500, 500, 10, 10, *calibrated)
+    request = Request(1, "metric_depth", intrinsics=camera, options=ResultOptions(stride=stride), meta={"n": 1})
+    result = result_from_reply(
+        request, Reply(1, "metric_depth", {"depth_map": np.ones(shape, np.float32), "meta": {"n": 1}})
+    )
+    assert isinstance(result, DepthMap)
+    assert result.meta.pop("n") == 1
+    return str(result.meta.get(WARNING_KEY, ""))
+
+
+@pytest.mark.parametrize(
+    ("calibrated", "shape", "stride"),
+    [
+        ((640, 480), (480, 640), 1),
+        ((640, 480), (960, 1280), 1),
+        ((1920, 1080), (1088, 1920), 1),
+        ((1920, 1080), (480, 854), 1),
+        ((641, 480), (69, 92), 7),
+    ],
+)
+def test_a_picture_of_the_calibration_s_aspect_needs_no_word(
+    calibrated: tuple[int, int], shape: tuple[int, int], stride: int
+) -> None:
+    assert warning_for(calibrated, shape, stride) == ""
+
+
+def test_a_picture_of_another_aspect_is_told_in_the_meta() -> None:
+    assert "640×480 pixels and the picture has 1280×720" in warning_for((640, 480), (720, 1280))
+    assert "was cropped or stretched" in warning_for((640, 480), (720, 1280))
+    assert "was turned" in warning_for((640, 480), (640, 480))
+    assert "about 644×364" in warning_for((640, 480), (52, 92), 7)
+    assert warning_for((640, 480), (0, 5)) == ""  # what else is wrong with it is said elsewhere
 
 
 def answer(camera: dict[str, float]) -> DepthMap:

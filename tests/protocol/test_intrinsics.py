@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthwire.protocol import CameraIntrinsics, InvalidRequestError
+from depthwire.protocol import CalibrationWarning, CameraIntrinsics, InvalidRequestError
 
 K = [[525.0, 0.0, 319.5], [0.0, 526.0, 239.5], [0.0, 0.0, 1.0]]
 CAMERA = CameraIntrinsics(525.0, 526.0, 319.5, 239.5, 640, 480)
@@ -88,9 +88,73 @@ EXPONENTS = (
 )
 
 
-@pytest.mark.parametrize("text", [NESTED, FLAT, ROS, ROS_ROWS, EXPONENTS])
+MATRIX = """!!opencv-matrix
+   rows: 3
+   cols: 3
+   dt: d
+   data: [ 525., 0., 3.1950000000000000e+02, 0., 526., 239.5, 0., 0., 1. ]
+"""
+OPENCV = f"""%YAML:1.0
+---
+calibration_time: "Tue Dec  1 2026"
+image_width: 640
+image_height: 480
+camera_matrix: {MATRIX}distortion_coefficients: !!opencv-matrix
+   rows: 1
+   cols: 5
+   dt: d
+   data: [ 0., 0., 0., 0., 0. ]
+"""
+OPENCV_OLD = "%YAML:1.0\nimage_Width: 640\nimage_Height: 480\nCamera_Matrix: " + MATRIX
+OPENCV_MINE = f"%YAML:1.0\n---\nimage_size: [640, 480]\nK: {MATRIX}"
+OPENCV_JSON = """{"image_width": 640, "image_height": 480, "camera_matrix": {
+"type_id": "opencv-matrix", "rows": 3, "cols": 3, "dt": "d",
+"data": [525.0, 0.0, 319.5, 0.0, 526.0, 239.5, 0.0, 0.0, 1.0]}}"""
+KALIBR = """cam0:
+  cam_overlaps: []
+  camera_model: pinhole
+  distortion_coeffs: [0.0, 0.0, 0.0, 0.0]
+  distortion_model: radtan
+  intrinsics: [525.0, 526.0, 319.5, 239.5]
+  resolution: [640, 480]
+  rostopic: /front/image_raw
+"""
+EUROC = """%YAML:1.0
+sensor_type: camera
+T_BS: {cols: 4, rows: 4, data: [1.0, 0.0, 0.0, 0.0]}
+resolution: [640, 480]
+camera_model: pinhole
+intrinsics: [525, 526, 319.5, 239.5] # fu, fv, cu, cv
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [NESTED, FLAT, ROS_ROWS, EXPONENTS, OPENCV, OPENCV_OLD, OPENCV_MINE, OPENCV_JSON, KALIBR, EUROC, "\ufeff" + OPENCV],
+)
+@pytest.mark.filterwarnings("error")
 def test_every_layout_of_calibration_files_gives_the_same_camera(text: str, tmp_path: Path) -> None:
     assert from_yaml(tmp_path, text) == CAMERA
+
+
+@pytest.mark.parametrize(
+    "text", [ROS, OPENCV.replace("[ 0., 0., 0.", "[ 0.1, -0.2, 0."), KALIBR.replace("[0.0,", "[0.2,")]
+)
+def test_distortion_in_a_calibration_file_is_said_not_to_be_applied(text: str, tmp_path: Path) -> None:
+    with pytest.warns(CalibrationWarning, match=r"camera\.yaml: the lens has distortion .* up to 0\.2"):
+        assert from_yaml(tmp_path, text) == CAMERA
+
+
+@pytest.mark.parametrize("text", [KALIBR, f"left: {{{FLAT.strip().replace(chr(10), ', ')}}}\n"])
+def test_one_of_several_cameras_is_taken_by_its_name(text: str, tmp_path: Path) -> None:
+    other = KALIBR.replace("cam0", "cam1").replace("525", "777")
+    (tmp_path / "chain.yaml").write_text(text + other)
+    assert CameraIntrinsics.from_yaml(tmp_path / "chain.yaml", camera=text.split(":")[0]) == CAMERA
+    assert CameraIntrinsics.from_yaml(tmp_path / "chain.yaml", camera="cam1").fx == 777
+    for camera, problem in ((None, "must be named"), ("cam2", "'cam2' is not")):
+        with pytest.raises(InvalidRequestError, match=rf"{problem} in .*chain\.yaml: which holds .*, cam1") as caught:
+            CameraIntrinsics.from_yaml(tmp_path / "chain.yaml", camera=camera)
+        assert caught.value.field == "camera"
 
 
 def test_a_calibration_file_without_a_size_gives_a_camera_without_one(tmp_path: Path) -> None:
@@ -118,8 +182,16 @@ def test_a_calibration_file_without_a_size_gives_a_camera_without_one(tmp_path: 
         ("camera_matrix: [0, 0, 1, 0, 1, 1, 0, 0, 1]", "camera_intrinsics.fx", "at least 0.001"),
         ("camera_matrix: [1, 0, 1, 0, 1, 1, 0, 0, 1]\nwidth: 640", "camera_intrinsics.height", "missing"),
         ("camera_matrix: [1, 0, 1, 0, 1, 1, 0, 0, 1]\nwidth: a\nheight: 2", "camera_intrinsics.width", "whole number"),
+        ("image_width: 640\nM1: [1]", "camera_matrix", "which holds image_width, M1"),
+        ("<?xml version='1.0'?>\n<opencv_storage/>", "camera_matrix", "XML"),
+        (OPENCV.replace("data: [ 525.,", "data: [ abc,"), "camera_matrix", "not a number"),
+        (KALIBR.replace("pinhole", "omni"), "cam0.camera_model", "'omni'.*only pinhole"),
+        (KALIBR.replace("[525.0, ", "["), "cam0.intrinsics", "holds 3 numbers"),
+        (KALIBR.replace("[640, 480]", "[640]"), "cam0.resolution", "not a width and a height"),
+        (KALIBR.replace("[640, 480]", "[0, 480]"), "camera_intrinsics.width", "1 to"),
+        (KALIBR.replace("[0.0, 0.0,", "[a, 0.0,"), "cam0.distortion_coeffs", "not a number"),
     ],
-    ids=range(17),
+    ids=range(25),
 )
 def test_a_malformed_calibration_file_is_refused_with_the_reason(
     text: str, field: str, problem: str, tmp_path: Path
@@ -127,6 +199,7 @@ def test_a_malformed_calibration_file_is_refused_with_the_reason(
     with pytest.raises(InvalidRequestError, match=problem) as caught:
         from_yaml(tmp_path, text)
     assert caught.value.field == field
+    assert "camera.yaml" in caught.value.message
 
 
 def test_a_calibration_file_that_is_not_text_is_refused_and_a_missing_one_is_an_os_error(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from depthwire.client.cli import depth as cli_depth
 from depthwire.client.streams import image_files
 from depthwire.client.view import pictures
 from depthwire.client.view.faults import Exit
-from depthwire.protocol import BadImageError, ModelNotFoundError, ResultOptions, result_header
+from depthwire.protocol import BadImageError, DeadlineExceededError, ModelNotFoundError, ResultOptions, result_header
 from tests.client.fake_daemon import HEIGHT, WIDTH, FakeDaemon, Heard, answer_frames
 
 CAMERA_YAML = f"camera_matrix: [[50, 0, 15.5], [0, 50, 11.5], [0, 0, 1]]\nwidth: {WIDTH}\nheight: {HEIGHT}\n"
@@ -241,6 +241,78 @@ def test_a_folder_is_its_pictures_in_order_without_what_depthwire_wrote(daemon: 
     assert run(daemon, "depth", empty, "-o", tmp_path).exit_code == Exit.USAGE
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize(
+    "command", [["depth", "URL", "-o", "OUT"], ["stream", "URL"], ["stream", "VIDEO"], ["stream", "NONE"]]
+)
+def test_a_password_in_a_url_is_printed_nowhere(
+    command: list[str], form: list[str], daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    words = {"URL": "http://admin:s3cret@127.0.0.1:1/snap.jpg", "VIDEO": "rtsp://admin:s3cret@127.0.0.1:1/1"}
+    words |= {"OUT": str(tmp_path), "NONE": "sftp://admin:s3cret@127.0.0.1"}
+    result = run(daemon, *(words.get(word, word) for word in command), *form)
+    assert result.exit_code in (Exit.FAILED, Exit.USAGE)
+    assert "s3cret" not in result.output + result.stderr
+    assert "127.0.0.1" in result.output
+
+
+def test_the_timeout_is_also_that_of_fetching_a_url(
+    daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[float] = []
+
+    def too_slow(word: str, *, fetch_timeout_s: float) -> bytes:
+        limits.append(fetch_timeout_s)
+        raise DeadlineExceededError("not fetched")
+
+    monkeypatch.setattr(image_files, "encoded_image", too_slow)
+    for timeout in (["--timeout", 3], ["--timeout", 90], []):
+        assert run(daemon, *timeout, "depth", "http://h/x.jpg", "-o", tmp_path).exit_code == Exit.TOO_LATE
+        assert run(daemon, *timeout, "stream", "http://h/x.jpg").exit_code == Exit.TOO_LATE
+    assert limits == [3, 3, 90, 90, 20, 20]
+
+
+def test_hidden_files_are_passed_over_and_other_formats_are_named(daemon: FakeDaemon, tmp_path: Path) -> None:
+    folder = tmp_path / "mac"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        picture(folder / name)
+    for name in ("._a.jpg", ".hidden.jpg", "c.HEIC", "d.tif"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    for command in (["depth", folder, "-o", tmp_path / "out"], ["stream", folder]):
+        result = run(daemon, *command)
+        assert result.exit_code == Exit.DONE
+        assert result.stderr.count("2 pictures are passed over: c.HEIC, d.tif cannot be sent") == 1
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).unlink()
+    result = run(daemon, "depth", folder, "-o", tmp_path / "out")
+    assert result.exit_code == Exit.USAGE
+    assert "c.HEIC, d.tif" in result.stderr
+
+
+def test_exif_rotation_is_said_once(daemon: FakeDaemon, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    images = [picture(tmp_path / f"{name}.jpg", exif=exif.tobytes()) for name in "ab"]
+    for command in (["depth", *images, "-o", tmp_path / "out", "--json"], ["stream", tmp_path]):
+        result = run(daemon, *command)
+        assert result.exit_code == Exit.DONE
+        assert result.stderr.count("a.jpg is to be shown turned (by 90°)") == 1
+        assert result.stderr.count("stored pixels") == 1
+
+
+def test_a_calibration_of_another_aspect_is_said_once(daemon: FakeDaemon, tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / f"{name}.png")
+    camera = tmp_path / "camera.yaml"
+    camera.write_text(CAMERA_YAML.replace(f"height: {HEIGHT}", f"height: {2 * HEIGHT}"))
+    for command in (["pc", tmp_path, "-o", tmp_path / "out"], ["stream", tmp_path, "--cloud"]):
+        result = run(daemon, *command, "--json", "--intrinsics", camera)
+        assert result.exit_code == Exit.DONE
+        assert result.stderr.count("another aspect") == 1
+        assert all("another aspect" in line["warning"] for line in json_lines(result))
+
+
 def test_names_that_repeat_get_a_number() -> None:
     sources = image_files.sources_of(["a/x.jpg", "b/x.png", "https://h.example/p/x.jpg?size=2", "https://h.example/"])
     assert [source.name for source in sources] == ["x", "x_2", "x_3", "h.example"]
@@ -369,6 +441,15 @@ def test_pc_writes_a_coloured_cloud_with_the_given_camera(daemon: FakeDaemon, tm
     used = daemon.heard[0].request.intrinsics
     assert used is not None
     assert (used.fx, used.cx, used.width) == (50, 15.5, WIDTH)
+
+
+def test_a_calibration_with_distortion_says_so(daemon: FakeDaemon, tmp_path: Path) -> None:
+    image, camera = picture(tmp_path / "a.png"), tmp_path / "camera.yaml"
+    camera.write_text(CAMERA_YAML + "distortion_coefficients: [0.1, 0, 0, 0, 0]\n")
+    for command in (["pc", image, "-o", tmp_path / "x.ply"], ["stream", image, "--cloud", "--json"]):
+        result = run(daemon, *command, "--intrinsics", camera)
+        assert result.exit_code == Exit.DONE
+        assert result.stderr.count("the lens has distortion") == 1
 
 
 def test_without_intrinsics_a_field_of_view_is_assumed_and_said(daemon: FakeDaemon, tmp_path: Path) -> None:

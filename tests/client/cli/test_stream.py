@@ -22,7 +22,7 @@ from depthwire.client import Frame, StreamItem
 from depthwire.client.cli import __main__ as cli
 from depthwire.client.cli.live_line import LiveLine
 from depthwire.client.results import PointCloud
-from depthwire.client.streams import sources
+from depthwire.client.streams import capture, sources
 from depthwire.client.streams.items import StreamCounts
 from depthwire.client.view.faults import Exit
 from depthwire.protocol import BadImageError
@@ -112,11 +112,19 @@ def test_a_recording_waits_for_no_daemon_that_is_gone(folder: Path) -> None:
     assert result.stderr.count("no daemon answers") == 1
 
 
-def test_a_camera_that_breaks_off_is_an_error_behind_what_it_gave(video: Path) -> None:
-    capture = sources.Capture("camera 0", str(video), is_live=True)
-    with pytest.raises(OSError, match="no frames any more"):
-        assert len(list(capture)) == COUNT
-    capture.close()
+def test_a_camera_that_breaks_off_goes_on_and_counts_its_frames_alone(
+    daemon: FakeDaemon, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "FIRST_PAUSE_S", 0.01)
+
+    def as_camera(word: str, _: object) -> capture.Capture:
+        return capture.Capture("camera 0", word, is_live=True)
+
+    monkeypatch.setattr(sources, "OPENERS", [as_camera])
+    result = run(daemon, "stream", video, "--frames", COUNT + 2, "--policy", "all", "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["ok"] for line in lines] == [True] * COUNT + [False] + [True] * 2
+    assert lines[COUNT]["error"]["code"] == "CAMERA_LOST"
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,51 @@ def test_a_distorted_camera_is_refused_before_the_first_request_and_rectified_on
     assert list(passed_on.D) == pincushion
 
 
+@pytest.mark.parametrize("oddity", ["distorted", "no camera_info", "unknown model"])
+def test_one_odd_camera_leaves_the_others_their_points(oddity: str, bag: Run, tmp_path: Path) -> None:
+    recording = Recording(ROS2)
+    model = "plumb_bob" if oddity == "distorted" else "thin_prism"
+    for name, distortion in (("front", [0.0] * 5), ("odd", [0.4, 0.1, 0.0, 0.0, 0.0])):
+        recording.add(f"/{name}/image_raw/compressed", START, ROS2.compressed(jpeg(0), START))
+        if name == "front" or oddity != "no camera_info":
+            info = ROS2.camera_info(WIDTH, HEIGHT, START, distortion=distortion, model=model)
+            recording.add(f"/{name}/camera_info", START, info)
+    source = recording.write(tmp_path / "drive", "mcap")
+    rectify = ["--rectify"] if oddity == "unknown model" else []
+    result = bag(source, "-o", tmp_path / "out", *rectify, "--json")
+    assert result.exit_code == Exit.FAILED  # not all that was asked for
+    assert "/odd/image_raw/compressed: " in result.stderr
+    (summary,) = map(json.loads, result.stdout.splitlines())
+    assert (summary["ok"], summary["images"], list(summary["without_points"])) == (
+        False,
+        2,
+        ["/odd/image_raw/compressed"],
+    )
+    made = {topic for topic in read_all(tmp_path / "out") if "/depthwire/" in topic}
+    front = {f"/front/image_raw/depthwire/{name}" for name in ("depth", "points", "camera_info")}
+    assert front < made
+    assert "/odd/image_raw/depthwire/depth" in made
+    assert "/odd/image_raw/depthwire/points" not in made
+
+    bag(source, "-o", tmp_path / "clouds", *rectify, "--no-depth")
+    assert {topic for topic in read_all(tmp_path / "clouds") if "/depthwire/" in topic} == {
+        f"/front/image_raw/depthwire/{name}" for name in ("points", "camera_info")
+    }
+    named = bag(source, "-o", tmp_path / "named", *rectify, "--topic", "/odd/image_raw/compressed")
+    assert named.exit_code == Exit.FAILED
+    assert not (tmp_path / "named").exists()
+
+
+def test_a_camera_info_of_another_aspect_than_the_picture_is_said_once(bag: Run, tmp_path: Path) -> None:
+    recording = Recording(ROS2)
+    recording.add("/front/camera_info", START, ROS2.camera_info(WIDTH, WIDTH, START))
+    for number in range(3):
+        recording.add(FRONT, START + number, ROS2.compressed(jpeg(number), START))
+    result = bag(recording.write(tmp_path / "drive", "mcap"), "-o", tmp_path / "out")
+    assert result.exit_code == Exit.DONE
+    assert result.stderr.count(f"{FRONT}: the camera's intrinsics are of {WIDTH}×{WIDTH} pixels") == 1
+
+
 def long_drive(folder: Path, count: int) -> Path:
     recording = Recording(ROS2)
     recording.add("/front/camera_info", START, ROS2.camera_info(WIDTH, HEIGHT, START))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from depthwire.client import ros
+from depthwire.client.ros.camera import check_camera
 from tests.client.ros.recording import CX, CY, FX, FY, PLUMB_BOB, ROS1, ROS2, Ros
 
 BOTH = pytest.mark.parametrize("kind", [ROS1, ROS2], ids=["ros1", "ros2"])
@@ -115,3 +116,28 @@ def test_a_lens_that_opencv_has_no_maps_for_is_refused_by_its_name() -> None:
     info = ROS1.camera_info(WIDTH, HEIGHT, model="kannala_brandt8", distortion=[0.1] * 8)
     with pytest.raises(ros.CameraInfoError, match=r"kannala_brandt8.*8 coefficients.*plumb_bob"):
         ros.Rectifier().rectify(np.zeros((HEIGHT, WIDTH), np.uint8), info)
+
+
+@pytest.mark.parametrize("distortion", [[], [0.0] * 5])
+def test_k_stands_for_a_p_of_zeros_where_there_is_no_distortion(distortion: list[float]) -> None:
+    info = ROS2.camera_info(WIDTH, HEIGHT, distortion=distortion, p=[0.0] * 12)
+    assert ros.camera_intrinsics(info, rectified=True) == ros.camera_intrinsics(info)
+    with pytest.raises(ros.CameraInfoError, match="not calibrated"):
+        ros.camera_intrinsics(ROS2.camera_info(WIDTH, HEIGHT, k=[0.0] * 9, p=[0.0] * 12), rectified=True)
+
+
+def test_a_p_of_zeros_with_distortion_is_refused_with_a_way_out() -> None:
+    info = ROS2.camera_info(WIDTH, HEIGHT, distortion=PLUMB_BOB, p=[0.0] * 12)
+    with pytest.raises(ros.CameraInfoError, match=r"P, which says how, is all zero.*--intrinsics"):
+        ros.camera_intrinsics(info, rectified=True)
+
+
+def test_what_cannot_be_rectified_is_known_before_the_first_picture() -> None:
+    distorted = ROS2.camera_info(WIDTH, HEIGHT, distortion=PLUMB_BOB)
+    check_camera(distorted, rectified=False, rectify=True)
+    check_camera(distorted, rectified=True, rectify=False)
+    odd = ROS2.camera_info(WIDTH, HEIGHT, model="thin_prism", distortion=PLUMB_BOB)
+    uncalibrated = ROS2.camera_info(WIDTH, HEIGHT, distortion=PLUMB_BOB, k=[0.0] * 9)
+    for info, rectify in ((distorted, False), (odd, True), (uncalibrated, True)):
+        with pytest.raises(ros.CameraInfoError):
+            check_camera(info, rectified=False, rectify=rectify)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from depthwire.client import ros
+from depthwire.client.ros.bit_depth import BitDepths
 from depthwire.client.ros.images import decoded
 from tests.client.ros.recording import ROS1, ROS2, jpeg
 
@@ -125,3 +126,114 @@ def _cut_short() -> Any:
 def test_what_is_no_picture_is_refused_saying_why(message: Any, text: str) -> None:
     with pytest.raises(ros.MessageError, match=text):
         ros.image_source(message)
+
+
+SMOOTH = cv2.resize(cv2.resize(BGR, (8, 6), interpolation=cv2.INTER_AREA), (64, 48))
+
+
+def semi_planar(bgr: np.ndarray, encoding: str, padding: int) -> Any:
+    """A picture of BT.601 in the range of video, as drivers publish it."""
+    yuv = cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb).astype(np.float64)
+    luma = np.rint(16 + yuv[:, :, 0] * 219 / 255).astype(np.uint8)
+    red, blue = (np.rint(128 + (yuv[:, :, plane] - 128) * 224 / 255).astype(np.uint8) for plane in (1, 2))
+    color = np.dstack([red, blue] if encoding == "nv21" else [blue, red])
+    shared = 1 if encoding == "nv24" else 2
+    color = color[::shared, ::shared]
+    rows = color.reshape(color.shape[0], -1)
+    step = max(luma.shape[1], rows.shape[1] * shared // 2) + padding
+    room = step * 2 // shared
+    planes = [np.pad(luma, ((0, 0), (0, step - luma.shape[1]))), np.pad(rows, ((0, 0), (0, room - rows.shape[1])))]
+    message = ROS2.raw(luma, encoding)
+    message.step, message.data = step, np.concatenate([plane.reshape(-1) for plane in planes])
+    return message
+
+
+@pytest.mark.parametrize("size", [(64, 48), (63, 47)], ids=["even", "odd"])
+@pytest.mark.parametrize("padding", [0, 6])
+@pytest.mark.parametrize("encoding", ["nv12", "nv21", "nv24"])
+def test_semi_planar_pictures_come_back_as_the_colours_they_were_made_of(
+    encoding: str, padding: int, size: tuple[int, int]
+) -> None:
+    bgr = SMOOTH[: size[1], : size[0]]
+    message = semi_planar(bgr, encoding, padding)
+    picture = np.asarray(ros.image_source(message), float)
+    assert picture.shape == bgr.shape
+    assert np.abs(picture - bgr).mean() < 6
+    message.data = message.data[: -(2 * padding + 1)]
+    with pytest.raises(ros.MessageError, match="do not fit"):
+        ros.image_source(message)
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["little", "big"])
+@pytest.mark.parametrize("order", ["rggb", "bggr", "gbrg", "grbg"])
+def test_bayer_mosaics_of_16_bits_are_those_of_8(order: str, big: bool) -> None:
+    mosaic = GREY
+    expected = ros.image_source(ROS2.raw(mosaic, f"bayer_{order}8"))
+    found = ros.image_source(ROS2.raw(sixteen(mosaic, big), f"bayer_{order}16", big=big), BitDepths())
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("encoding", ["bgr8", "mono8", "mono16", "nv12", "yuv422"])
+def test_a_step_of_0_is_taken_where_the_data_fit_exactly(encoding: str) -> None:
+    pixels = {"bgr8": BGR, "mono16": sixteen(GREY, False), "yuv422": BGR[:, :, :2]}.get(encoding, GREY)
+    message = semi_planar(BGR, "nv12", 0) if encoding == "nv12" else ROS2.raw(pixels, encoding)
+    expected = np.array(ros.image_source(message))
+    message.step = 0
+    np.testing.assert_array_equal(ros.image_source(message), expected)
+    message.data = message.data[:-1]
+    with pytest.raises(ros.MessageError, match="do not fit"):
+        ros.image_source(message)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("encoding", ["mono16", "rgb16", "bayer_rggb16"])
+def test_pictures_of_10_12_and_14_bits_are_as_bright_as_those_of_16_and_warn_once(
+    encoding: str, bits: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels = (BGR if encoding == "rgb16" else GREY).astype("<u2") << 8
+    pixels.reshape(-1)[0] = 0xFFFF
+    expected = np.array(ros.image_source(ROS2.raw(pixels, encoding), BitDepths()))
+    known = BitDepths()
+    for _ in range(3):
+        found = ros.image_source(ROS2.raw(pixels >> (16 - bits), encoding), known)
+        np.testing.assert_array_equal(found, expected)
+    assert len(caplog.records) == (bits < 16)
+    assert bits == 16 or f"taken for {bits} bits" in caplog.text
+
+
+def test_the_bits_of_a_camera_only_grow_and_one_in_the_dark_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    known = BitDepths()
+
+    def brightness(value: int) -> int:
+        return int(np.asarray(ros.image_source(ROS2.raw(np.full((2, 2), value, "<u2"), "mono16"), known))[0, 0])
+
+    assert brightness(0) == 0
+    assert not caplog.records
+    assert [brightness(value) for value in (1000, 4000, 1000, 60000, 4000)] == [250, 250, 62, 234, 15]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "depth"),
+    [
+        ("16UC1; png compressed ", 16, True),
+        ("16UC1; jpeg compressed ", 8, True),
+        ("32FC1; jpeg compressed ", 8, True),
+        ("16UC1; compressedDepth png", 16, True),
+        ("png", 16, True),
+        ("png", 8, False),
+        ("mono16; png compressed ", 16, False),
+        ("8UC1; jpeg compressed mono8", 8, False),
+        ("bgr8; jpeg compressed bgr8", 8, False),
+        ("rgb8; png compressed bgr8", 8, False),
+    ],
+)
+def test_depth_that_image_transport_compressed_is_no_picture(kind: str, bits: int, depth: bool) -> None:
+    extension = ".jpg" if "jpeg" in kind else ".png"
+    data = cv2.imencode(extension, sixteen(GREY, False) if bits == 16 else GREY)[1].tobytes()
+    message = ROS2.compressed(data, 0, kind)
+    if depth:
+        with pytest.raises(ros.MessageError, match="depth"):
+            ros.image_source(message)
+    else:
+        assert bytes(ros.image_source(message)) == data  # type: ignore[arg-type]
