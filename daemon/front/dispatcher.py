@@ -106,7 +106,8 @@ class Dispatcher:
             self._loader.tend(link, now)
             self._prober.turn(link, now)
         self._changes_seen = self.supervisor.changes
-        current = {link.fileno(): link for link in self.supervisor.links if link is not None}
+        links = [link for link in self.supervisor.links if link is not None and link.state is not WorkerState.DEAD]
+        current = {link.fileno(): link for link in links}
         for descriptor, link in self._watched.items():
             if current.get(descriptor) is not link:
                 with contextlib.suppress(OSError, ValueError):  # the kernel forgot it when it was closed

@@ -30,7 +30,11 @@ log = logging.getLogger("depthwire.supervisor")
 _LAST_WORD_S = 0.1
 """What a worker that hung up gets for ending by itself."""
 
+_REAP_AT_ONCE_S = 0.05
+"""What a killed process nearly always ends in. The front stands still meanwhile, so its ticks look after others."""
+
 _REAP_S = 5.0
+"""Then its work goes on without it: a process stuck in its device's driver ends when the driver lets it."""
 
 _MAX_UNREAD = 256
 """Messages taken from a worker at once, so that a talkative one cannot keep the front from its sockets."""
@@ -210,14 +214,18 @@ class WorkerLink:
     def has_exited(self) -> bool:
         return self._process.poll() is not None
 
-    def kill(self) -> None:
-        """End the process at once and reap it: afterwards nobody but the front touches the arena."""
+    def kill(self, patience_s: float) -> bool:
+        """End the process at once; whether it is gone within `patience_s`. Then only the front touches the arena."""
         if self.state is WorkerState.DEAD:  # it hung up, so it is about to end by itself and to say why
             self.wait(_LAST_WORD_S)
         self.state = WorkerState.DEAD
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        self.wait(_REAP_S)  # a process stuck in its device's driver ends when the driver lets it
+        self.wait(patience_s)
+        return self.has_exited()
+
+    def close(self) -> None:
+        """Nothing more is heard of it."""
         self._channel.close()
         self._starts.close()
 
@@ -260,6 +268,8 @@ class Supervisor:
         """For each slot, how often its worker has been replaced."""
         self.changes = 0
         """Grows with every worker that starts or goes."""
+        self._dying: dict[int, tuple[str | None, float]] = {}
+        """By slot, workers that are killed and not gone yet: why, and since when."""
         self._has_come_up = False
         self._ticked_at: float | None = None
         self._refused: set[int] = set()
@@ -290,6 +300,9 @@ class Supervisor:
                 if now >= self._start_at[slot]:
                     self._start(slot, now)
                 continue
+            if slot in self._dying:
+                self._reap(link, now)
+                continue
             link.flush()
             problem = self._problem(link, passed_s)
             if problem is not None:
@@ -306,8 +319,21 @@ class Supervisor:
         self._pauses[link.slot] = self._patience.restart_pause_s
 
     def bury(self, link: WorkerLink, problem: str | None, now: float) -> None:
-        """Make sure that a worker is dead, tell the front, and plan its successor. None: it ended by itself."""
-        link.kill()
+        """End a worker, tell the front when it is dead, and plan its successor. None: it ended by itself."""
+        if link.slot in self._dying:
+            return
+        self._dying[link.slot] = problem, now
+        self.changes += 1
+        link.kill(_REAP_AT_ONCE_S)
+        self._reap(link, now)
+
+    def _reap(self, link: WorkerLink, now: float) -> None:
+        """Take leave of a killed worker once it is gone, or cannot be waited for any longer."""
+        problem, since = self._dying[link.slot]
+        if not link.has_exited() and now - since < _REAP_S:
+            return
+        del self._dying[link.slot]
+        link.close()
         problem = problem or link.exit_text
         self.links[link.slot] = None
         self.changes += 1
@@ -329,7 +355,8 @@ class Supervisor:
             link.stop()
         for link in links:
             link.wait(timeout_s)
-            link.kill()
+            link.kill(_REAP_S)
+            link.close()
 
     def _start(self, slot: int, now: float) -> None:
         self.restarts[slot] += 1

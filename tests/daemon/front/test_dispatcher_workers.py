@@ -52,6 +52,8 @@ class Puppet:
         self.channel.setblocking(False)
         self.pid = next(self.pids)
         self.status: int | None = None
+        self.is_stuck = False
+        """In its device's driver, so that not even a kill ends it yet."""
         self.heard: list[jobs.Message] = []
 
     def say(self, message: jobs.Message) -> None:
@@ -100,7 +102,7 @@ class Puppet:
         return self.status
 
     def kill(self) -> None:
-        if self.status is None:
+        if self.status is None and not self.is_stuck:
             self.exit(-9)
 
 
@@ -825,3 +827,41 @@ def test_a_size_that_no_worker_can_warm_is_refused_and_then_at_once(pair: House)
         assert pair.error().message.endswith("no memory")
         pair.ask(number)
     assert pair.error().message.endswith("no memory")
+
+
+def test_a_killed_worker_that_does_not_end_at_once_keeps_nobody_waiting_and_its_memory_until_it_is_gone(
+    pair: House,
+) -> None:
+    for slot in range(2):
+        pair.get_ready(slot)
+    pair.ask(1)
+    pair.ask(2)
+    pair.hears(jobs.Stage, 0)
+    other = pair.hears(jobs.Stage, 1)
+    stuck = pair.puppet(0)
+    stuck.is_stuck = True
+    stuck.channel.send(b"garbage")
+    begun = time.monotonic()
+    pair.turn()
+    pair.puppet(1).answer(other)
+    assert pair.reply().error is None
+    assert time.monotonic() - begun < 2.0, "the front stood still"
+    pair.pass_time(1.0)
+    assert pair.front.arena.used > 0, "another may get memory that a process alive can write to"
+    assert pair.hears_nothing()
+    stuck.exit(-9)
+    pair.pass_time(0.2)
+    pair.puppet(1).answer(pair.hears(jobs.Stage, 1))
+    assert pair.reply().error is None
+
+
+def test_a_killed_worker_that_never_ends_is_given_up(pair: House) -> None:
+    for slot in range(2):
+        pair.get_ready(slot)
+    pair.ask(1)
+    pair.hears(jobs.Stage, 0)
+    pair.puppet(0).is_stuck = True
+    pair.puppet(0).channel.send(b"garbage")
+    pair.pass_time(6.0)
+    pair.puppet(1).answer(pair.hears(jobs.Stage, 1))
+    assert pair.reply().error is None

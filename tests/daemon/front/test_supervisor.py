@@ -113,7 +113,7 @@ class House:
     def close(self) -> None:
         for link in self.supervisor.links:
             if link is not None:
-                link.kill()
+                link.kill(LIMIT_S)
         self.arena.close()
 
 
@@ -333,7 +333,7 @@ def test_a_worker_that_can_never_start_says_so_by_its_exit_code(options: jobs.Wo
 def test_a_worker_that_was_killed_does_not_refuse_to_start(house: House) -> None:
     link = house.live_until_ready()
     assert not link.refuses_to_start
-    link.kill()
+    link.kill(LIMIT_S)
     assert not link.refuses_to_start
 
 
@@ -354,7 +354,9 @@ def test_the_pause_before_a_restart_doubles_up_to_its_limit(doomed_house: House)
 
 def test_one_that_refuses_to_start_is_asked_ever_more_rarely_and_one_that_crashes_soon_again(house: House) -> None:
     supervisor, patience, now = house.supervisor, Patience(), 1000.0
-    link = SimpleNamespace(slot=0, pid=1, exit_text="ended", kill=lambda: None, refuses_to_start=True)
+    link = SimpleNamespace(
+        slot=0, pid=1, exit_text="ended", kill=lambda _: True, close=lambda: None, refuses_to_start=True
+    )
     tries = 0
     while now < 1000.0 + 3600:
         supervisor.bury(cast(WorkerLink, link), None, now)
