@@ -12,10 +12,11 @@ ARGS   ?=
 SECONDS_EACH ?= 60
 PICTURES ?= 20000
 MINUTES ?= 240
+LOWEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) python3.10)
 RUN    ?= training-out
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-full test-ros soak fuzz check bench bench-gpu train setup clean
+.PHONY: help demo serve test test-full test-lowest test-ros soak fuzz check bench bench-gpu train setup clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +32,9 @@ test: $(VENV)/.dev  ## run the tests (ARGS="-k …" for some)
 
 test-full: $(VENV)/.dev  ## all tests: also those that repeat at more sizes what others show (a nightly run's; soak runs it first)
 	$(BIN)/python -m pytest --full $(ARGS)
+
+test-lowest: build/lowest/.installed  ## the quick tests of protocol, client and daemon with the lowest releases allowed, on Python 3.10 (LOWEST_PYTHON=…)
+	build/lowest/bin/python -m pytest -p no:cacheprovider tests/test_lowest.py tests/protocol tests/client tests/daemon $(ARGS)
 
 test-ros: $(VENV)/.dev  ## install Debian's ROS 1 with apt, as root, and run the ROS tests with it
 	apt-get update --quiet
@@ -79,6 +83,12 @@ $(VENV)/.daemon: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.daemon
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,test,check]'
 	$(PIP) install --quiet --no-deps jkp-depth-anything-v2==0.1.1
+	@touch $@
+
+# Not the extra `test`: what the tests alone need (viewers, other frameworks) has bounds of its own, and they do without.
+build/lowest/.installed: pyproject.toml tests/lowest.txt
+	$(LOWEST_PYTHON) -m venv build/lowest
+	build/lowest/bin/python -m pip --disable-pip-version-check install --quiet --constraint tests/lowest.txt --editable '.[daemon,pictures,ros,camera]' 'pytest>=8' 'pytest-timeout>=2.3' 'hypothesis>=6.100'
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev

@@ -17,7 +17,9 @@ from depthwire.daemon.images.jpeg_repair import decode_odd
 from depthwire.daemon.images.png_container import plain_png
 from depthwire.protocol import BadImageError
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its words would stand amid the log's lines
+# Its words would stand amid the log's lines. OpenCV 4.8 to 4.12 have the function in another place than later ones.
+_logging = getattr(cv2.utils, "logging", cv2)
+_logging.setLogLevel(0)
 
 _UNKNOWN_SAMPLING = "Could not determine subsampling"
 """OpenCV would decode such a picture, and a damaged one as well: its warnings cannot be had."""

@@ -128,7 +128,7 @@ def test_sixteen_bit_files_hold_millimetres_rounded_to_nearest(tmp_path: Path) -
     depth = np.array([[0.0014, 0.0016, 1.2345, 65.535]], np.float32)
     pictures.save_depth_png16(tmp_path / "depth.png", depth)
     with Image.open(tmp_path / "depth.png") as image:
-        assert image.mode.startswith("I;16")
+        assert (tmp_path / "depth.png").read_bytes()[24:26] == bytes([16, 0])  # IHDR: bits, and greyscale
         assert np.asarray(image).tolist() == [[1, 2, round(float(np.float32(1.2345)) * 1000), 65535]]
 
 

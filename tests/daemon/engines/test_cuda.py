@@ -37,6 +37,7 @@ from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.arena import Arena, map_arena
 from depthwire.daemon.worker.pipeline import Staged, Worker
 
+DEVICE_ERROR = getattr(torch, "AcceleratorError", RuntimeError)  # from torch 2.8 on a class of its own
 STARTER = catalogue.lookup("vitt", "starter")
 STARTER_PATH = checkpoints.resolve(STARTER, None)
 SIZE = (56, 84)
@@ -585,11 +586,19 @@ def full() -> None:
 @pytest.mark.parametrize(
     ("error", "probe", "expected"),
     [
-        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), healthy, True),
+        (
+            DEVICE_ERROR("CUDA error: an illegal memory access was encountered"),
+            healthy,
+            True,
+        ),
         (RuntimeError("CUDA error: device-side assert triggered"), healthy, True),
         (RuntimeError("CUDA error: unspecified launch failure"), healthy, True),
         (RuntimeError("CUDA error: misaligned address"), healthy, True),
-        (torch.AcceleratorError("CUDA error: invalid configuration argument"), healthy, False),
+        (
+            DEVICE_ERROR("CUDA error: invalid configuration argument"),
+            healthy,
+            False,
+        ),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), healthy, False),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), lost, True),
         (RuntimeError("shape '[1, 2]' is invalid for input of size 3"), full, False),
@@ -619,7 +628,7 @@ def test_a_worker_ends_whichever_step_finds_the_device_lost(
         codes.append(code)
         raise Exited
 
-    monkeypatch.setattr("depthwire.daemon.worker.pipeline.os._exit", leave)
+    monkeypatch.setattr("depthwire.daemon.worker.pipeline.end_process", leave)
     poison = RuntimeError("CUDA error: an illegal memory access was encountered")
 
     class Lost:
