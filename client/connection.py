@@ -18,6 +18,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from depthwire.client.core import Call, ClientClosedError, Core
 from depthwire.client.curve import CurveKeys
+from depthwire.client.threads import start_thread
 from depthwire.protocol import DepthwireError, InternalError, InvalidRequestError, OverloadedError
 
 log = logging.getLogger("depthwire.client")
@@ -108,8 +109,7 @@ class Connection:
         self._poller = zmq.Poller()
         for socket in (self._wake_in, self._monitor, self._socket):
             self._poller.register(socket, zmq.POLLIN)
-        self._thread = threading.Thread(target=self._run, name=f"depthwire {core.endpoint}", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._run, self._ask_to_end, f"depthwire {core.endpoint}")
 
     def submit(self, call: Call) -> None:
         """Take a call on, from any thread. Raises ClientClosedError, or OverloadedError beyond max_pending."""
@@ -151,12 +151,15 @@ class Connection:
         """End the thread and whatever still waits; any number of times, from any thread."""
         if os.getpid() != self._pid:
             return
+        self._ask_to_end()
+        if not self.in_own_thread():
+            self._thread.join(CLOSE_TIMEOUT_S)
+
+    def _ask_to_end(self) -> None:
         with self._lock:
             if not self._closing:
                 self._closing = True
                 self._wake()
-        if not self.in_own_thread():
-            self._thread.join(CLOSE_TIMEOUT_S)
 
     def _wake(self) -> None:
         # Under the lock, which is what lets several threads use this end of the pair. One message at most is on its
