@@ -5,7 +5,9 @@ The other commands are in the modules beside this one; exit codes and the JSON f
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +22,7 @@ from depthwire.client.cli.session import HEALTH_TIMEOUT_S, Key, Session
 from depthwire.client.cli.stream import stream, view
 from depthwire.client.cli.watch import span, watch
 from depthwire.client.results import Health
-from depthwire.client.view.faults import EXIT_CODES, Exit, fault_of, print_json, say
+from depthwire.client.view.faults import EXIT_CODES, Exit, Terminated, fault_of, print_json, say
 from depthwire.client.view.pictures import PicturesUnavailableError
 from depthwire.protocol import DepthwireError
 
@@ -33,11 +35,13 @@ class Commands(click.Group):
     ) -> Any:
         arguments = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False  # click's own way to end knows neither our exit codes nor JSON
+        _end_in_order()
         try:
             sys.exit(super().main(arguments, prog_name, **extra) or Exit.DONE)
-        except click.Abort:
-            say("interrupted")
-            sys.exit(Exit.INTERRUPTED)
+        except click.Abort as abort:
+            is_terminated = isinstance(abort.__cause__, Terminated)
+            say("terminated" if is_terminated else "interrupted")
+            sys.exit(Exit.TERMINATED if is_terminated else Exit.INTERRUPTED)
         except (click.ClickException, DepthwireError, PicturesUnavailableError, OSError) as error:
             fault = fault_of(error)
             if "--json" in arguments:
@@ -47,6 +51,19 @@ class Commands(click.Group):
             else:
                 say(fault.message)
             sys.exit(fault.exit_code)
+
+
+def _end_in_order() -> None:
+    """Let SIGTERM, and the end of the terminal, end a command as Ctrl-C does; not where they are ignored (nohup)."""
+
+    def end(number: int, _: object) -> None:
+        raise Terminated(signal.Signals(number).name)
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, end)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)

@@ -12,14 +12,21 @@ from typing import Any
 
 import click
 
-from depthwire.client.cli.images import Sent, process
-from depthwire.client.cli.options import DEFAULT_FOV_DEG, fov_option, image_options, intrinsics_option, shape_options
+from depthwire.client.cli.images import Sent, process, without_existing
+from depthwire.client.cli.options import (
+    DEFAULT_FOV_DEG,
+    fov_option,
+    image_options,
+    intrinsics_option,
+    shape_options,
+    skip_option,
+)
 from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
 from depthwire.client.results import DepthMap, PointCloud
 from depthwire.client.streams.image_files import Source, sources_of
 from depthwire.client.sync_client import DepthClient, DepthFuture
 from depthwire.client.view import pictures
-from depthwire.client.view.depth_files import FORMATS, need_folder, save_depth
+from depthwire.client.view.depth_files import FORMATS, depth_files, need_folder, save_depth
 from depthwire.client.view.faults import EXIT_CODES, CommandError, Exit, Fault, fault_of, say
 from depthwire.client.view.ply import write_ply
 from depthwire.protocol import BadImageError, CameraIntrinsics, DepthwireError
@@ -45,6 +52,7 @@ from depthwire.protocol.options import DEPTH_DTYPES
     type=click.Choice(list(DEPTH_DTYPES)),
     help="How depth travels, and what npy holds; uint16_mm is millimetres, 0 where there is none.  [default: float32]",
 )
+@skip_option
 @click.pass_obj
 def depth(
     session: Session,
@@ -57,6 +65,7 @@ def depth(
     edge_filter: float | None,
     stride: int | None,
     depth_format: str | None,
+    skip_existing: bool,
     in_flight: int | None,
     as_json: bool,
     **model: Any,
@@ -76,6 +85,8 @@ def depth(
     if wanted & {"png16", "picture"}:
         need_pillow()
     need_folder(output)
+    if skip_existing:
+        sources = without_existing(sources, lambda s: depth_files(output, s.name, wanted, relative), as_json)
     if relative:
         settings.pop("max_depth")  # without unit, without range
 
@@ -104,6 +115,7 @@ def depth(
 @fov_option
 @click.option("--colours/--no-colours", default=True, help="Give the points the image's colours.")
 @shape_options
+@skip_option
 @click.pass_obj
 def pc(
     session: Session,
@@ -116,6 +128,7 @@ def pc(
     range_: tuple[float, float] | None,
     edge_filter: float | None,
     stride: int | None,
+    skip_existing: bool,
     in_flight: int | None,
     as_json: bool,
     **model: Any,
@@ -138,7 +151,13 @@ def pc(
     if not to_folder and len(sources) > 1:
         raise click.UsageError(f"{output} is one file and there are {len(sources)} images: give a folder with -o")
     need_folder(output if to_folder else output.parent)
-    if camera is None:
+
+    def file_of(source: Source) -> Path:
+        return output / f"{source.name}.ply" if to_folder else output
+
+    if skip_existing:
+        sources = without_existing(sources, lambda source: {"ply": file_of(source)}, as_json)
+    if camera is None and sources:
         say(
             f"no --intrinsics: assuming a camera with a horizontal field of view of {assumed_fov:g}°; "
             f"where yours differs the cloud is stretched (--fov sets another)"
@@ -149,7 +168,7 @@ def pc(
         return client.submit("pc", data, used, **options), used
 
     def save(sent: Sent, result: PointCloud) -> dict[str, Any]:
-        file = output / f"{sent.source.name}.ply" if to_folder else output
+        file = file_of(sent.source)
         count = write_ply(file, result.points, result.colors)
         used: CameraIntrinsics = sent.extra
         return {
@@ -172,6 +191,8 @@ def _run(
     in_flight: int,
     as_json: bool,
 ) -> int:
+    if not sources:  # all were there already
+        return Exit.DONE
     with session.open_client(IMAGE_TIMEOUT_S, settings) as client:
         code = process(client, sources, submit, save, in_flight, as_json)
         if code is Exit.DONE and not as_json:

@@ -62,6 +62,10 @@ def intrinsics_option(help_text: str) -> Callable[[Command], Command]:
     )
 
 
+skip_option = click.option(
+    "--skip-existing", is_flag=True, help="Leave out images whose files are there already, as after an interrupted run."
+)
+
 fov_option = click.option(
     "--fov",
     type=click.FloatRange(1, 179),

@@ -30,7 +30,7 @@ from depthwire.client.streams.items import Frame, Policy, StreamItem
 from depthwire.client.streams.iterators import DepthStream
 from depthwire.client.streams.sinks import Bag, CloudFolder, DepthFolder, Sink, is_bag
 from depthwire.client.streams.sources import Cameras, Choice, FrameSource, open_source, paced
-from depthwire.client.view.faults import EXIT_CODES, Exit, fault_of, print_json, say
+from depthwire.client.view.faults import EXIT_CODES, Exit, Terminated, fault_of, print_json, say
 from depthwire.client.view.viewer import DEFAULT_PORT, Viewer
 from depthwire.protocol import (
     BadImageError,
@@ -204,8 +204,10 @@ def _run(
         line = LiveLine(source.label, results.counts, quiet=as_json)
         try:
             code = _take_all(results, opened, line, as_json, HOPELESS if source.is_live else HOPELESS_FOR_FILES)
-        except KeyboardInterrupt:
-            return Exit.DONE if source.is_live or stays else Exit.INTERRUPTED
+        except KeyboardInterrupt as end:
+            if source.is_live or stays:
+                return Exit.DONE
+            return Exit.TERMINATED if isinstance(end, Terminated) else Exit.INTERRUPTED
         finally:
             line.end()
         if code is Exit.DONE and not as_json:
