@@ -10,6 +10,8 @@ import contextlib
 import logging
 import math
 import os
+import re
+import socket as sockets
 import threading
 from collections import deque
 
@@ -41,7 +43,9 @@ MAX_WAIT_S = 86_400.0
 REFUSED_RETRY_S = 1.0
 """How soon a daemon that refused the handshake is asked again: its operator may just have let this client in."""
 
-_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
+_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
+_HOST = re.compile(r"tcp://(?:[^;/]*;)?([^\[\]:/;]+):\d+")
+"""Group 1 is the host's name or address, behind a source address where there is one."""
 _FAILURES = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the daemon there does not accept this client's key",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what listens there does not agree with this client on encryption",
@@ -93,6 +97,8 @@ class Connection:
         self._closing = False
         self._closed = False
         self._blocked = False
+        self._had_address = False
+        self._lookup: threading.Thread | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             self._socket = self._context.socket(zmq.DEALER)
@@ -208,9 +214,31 @@ class Connection:
                 self._receive()  # answers that made it before the end count
                 self._core.on_disconnected()
             elif event == zmq.EVENT_CLOSED:  # a try to connect found nobody
+                self._had_address = True
                 self._core.on_refused("")
+            elif event == zmq.EVENT_CONNECT_RETRIED:
+                if not self._had_address:  # it did not come so far as to try
+                    self._look_up()
+                self._had_address = False
             else:
                 self._on_failed_handshake(event)
+
+    def _look_up(self) -> None:
+        """Find out why ZeroMQ, which does not say so, finds no address: in a thread, as that may take its time."""
+        host = _HOST.fullmatch(self._core.endpoint)
+        if host is None or (self._lookup is not None and self._lookup.is_alive()):
+            return
+
+        def look_up(name: str = host[1]) -> None:
+            try:
+                sockets.getaddrinfo(name, None)
+            except (OSError, UnicodeError) as error:
+                why = getattr(error, "strerror", None) or error
+                self._core.on_unresolved(f"the host name {name} cannot be resolved ({why})")
+
+        # None of those that the interpreter's end waits for: the resolver keeps it in C alone, for many seconds.
+        self._lookup = threading.Thread(target=look_up, name="depthwire host", daemon=True)
+        self._lookup.start()
 
     def _on_failed_handshake(self, event: int) -> None:
         reason = _FAILURES[zmq.Event(event)]

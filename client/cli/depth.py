@@ -15,6 +15,8 @@ import click
 from depthwire.client.cli.images import Sent, process, without_existing
 from depthwire.client.cli.options import (
     DEFAULT_FOV_DEG,
+    OutputPath,
+    check_folder_name,
     fov_option,
     image_options,
     intrinsics_option,
@@ -35,9 +37,7 @@ from depthwire.protocol.options import DEPTH_DTYPES
 
 @click.command(epilog=EXIT_CODES)
 @image_options
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder for the files."
-)
+@click.option("-o", "--output", type=OutputPath(), required=True, metavar="DIR", help="Folder for the files.")
 @click.option(
     "--format",
     "formats",
@@ -80,6 +80,7 @@ def depth(
         raise click.UsageError("relative depth has no unit: leave out --range and uint16_mm")
     options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride}
     options["depth_format"] = depth_format
+    check_folder_name(output, "there are several files for each image: name a folder")
     settings = model_settings(**model)
     sources = sources_of(images)
     if wanted & {"png16", "picture"}:
@@ -106,7 +107,7 @@ def depth(
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     required=True,
     metavar="FILE|DIR",
     help="cloud.ply, or a folder for NAME.ply of each image.",
@@ -150,6 +151,8 @@ def pc(
     to_folder = output.is_dir() or output.suffix.lower() != ".ply"
     if not to_folder and len(sources) > 1:
         raise click.UsageError(f"{output} is one file and there are {len(sources)} images: give a folder with -o")
+    if to_folder:
+        check_folder_name(output, "clouds are PLY files: name cloud.ply, or a folder")
     need_folder(output if to_folder else output.parent)
 
     def file_of(source: Source) -> Path:

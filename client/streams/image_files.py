@@ -5,6 +5,7 @@ The commands that send pictures and the sources of `depthwire stream` ask.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import urllib.parse
@@ -32,7 +33,7 @@ class Source:
     def read(self) -> bytes:
         """The encoded bytes. Raises OSError and what `encoded_image` raises."""
         if self.label != "-":
-            return encoded_image(self.label)
+            return encoded_image(self.label if _is_url(self.label) else user_path(self.label))
         data = sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1)
         if len(data) > MAX_IMAGE_BYTES:
             raise TooLargeError(f"standard input holds more than {MAX_IMAGE_BYTES} bytes", field="image")
@@ -44,18 +45,41 @@ class Source:
 def sources_of(arguments: Sequence[str]) -> list[Source]:
     """The images that files, folders (their pictures, in order of name), URLs and `-` (standard input) stand for.
 
-    Raises click.UsageError for a folder without pictures and a second `-`.
+    Raises click.UsageError for a folder without pictures, an empty name and a second `-`.
     """
     labels: list[str] = []
     for argument in arguments:
+        if not argument:
+            raise click.UsageError("an image's name is empty")
         if argument == "-" and "-" in labels:
             raise click.UsageError("standard input can be read only once: give - a single time")
         labels += _pictures_in(argument) if _is_folder(argument) else [argument]
     return [Source(label, name) for label, name in zip(labels, _told_apart([*map(_name_of, labels)]), strict=True)]
 
 
+def user_path(name: str) -> Path:
+    """The path that a name on the command line means: as it is where something has that name, else with ~ as home.
+
+    It is absolute where it would begin with ~, so that nobody takes that for a home once more.
+    """
+    path = Path(name)
+    if not str(path).startswith("~"):
+        return path
+    if not path.exists() and not name.startswith("./"):
+        with contextlib.suppress(RuntimeError):  # there is nobody of that name
+            return path.expanduser()
+    return path.absolute()
+
+
+def source_word(word: str) -> str:
+    """A source of frames as its openers take it: with ~ told apart as `user_path` does. Raises click.UsageError."""
+    if not word:
+        raise click.UsageError("the source's name is empty")
+    return str(user_path(word)) if str(Path(word)).startswith("~") else word
+
+
 def _is_folder(argument: str) -> bool:
-    return argument != "-" and not _is_url(argument) and Path(argument).expanduser().is_dir()
+    return argument != "-" and not _is_url(argument) and user_path(argument).is_dir()
 
 
 def _is_url(label: str) -> bool:
@@ -63,7 +87,7 @@ def _is_url(label: str) -> bool:
 
 
 def _pictures_in(folder: str) -> list[str]:
-    files: Iterable[Path] = Path(folder).expanduser().iterdir()
+    files: Iterable[Path] = user_path(folder).iterdir()
     found = sorted(
         file
         for file in files

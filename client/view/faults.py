@@ -124,6 +124,8 @@ def _exit_code(error: DepthwireError) -> Exit:
 
 
 def _advice(error: DepthwireError) -> str:
+    if isinstance(error, ConnectionLostError) and error.field == "endpoint":
+        return ". See that it is written as it should be, or name another daemon with --endpoint or --profile"
     if isinstance(error, ConnectionLostError) and error.field is not None:
         return ". Keys are named with --server-key and --client-key, or in a profile"
     if isinstance(error, ConnectionLostError):

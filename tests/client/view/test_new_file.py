@@ -37,6 +37,10 @@ def depth_file(kind: str) -> Callable[[Path], object]:
     return lambda path: save_depth(path.parent, path.name.split("_")[0], _Depth(), {kind}, False)  # type: ignore[arg-type]
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
 WRITERS = {
     "a_depth_mm.png": depth_file("png16"),
     "a_depth.npy": depth_file("npy"),
@@ -74,7 +78,7 @@ def test_a_full_disk_leaves_what_was_there_and_is_said_with_the_files_name(
     monkeypatch.undo()
     assert fault_of(caught.value).message == f"{path}: the disk is full (No space left on device)"
     assert path.read_bytes() == b"of an earlier run"
-    assert os.listdir(tmp_path) == [name]
+    assert names_in(tmp_path) == [name]
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -83,7 +87,7 @@ def test_what_is_written_is_there_whole_with_the_permissions_of_before(name: str
     path.write_bytes(b"of an earlier run")
     path.chmod(0o640)
     WRITERS[name](path)
-    assert os.listdir(tmp_path) == [name]
+    assert names_in(tmp_path) == [name]
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     if path.suffix == ".npy":
         assert (np.load(path) == DEPTH).all()
@@ -94,10 +98,14 @@ def test_what_is_written_is_there_whole_with_the_permissions_of_before(name: str
 
 
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), NewFile(tmp_path / "a") as file:
-        file.write(b"half")
-        raise KeyboardInterrupt
-    assert os.listdir(tmp_path) == []
+    def interrupted() -> None:
+        with NewFile(tmp_path / "a") as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert names_in(tmp_path) == []
 
 
 def test_a_new_file_has_the_permissions_that_are_usual(tmp_path: Path) -> None:
@@ -121,7 +129,7 @@ def test_a_link_stays_a_link_and_a_device_a_device(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="there") as caught, NewFile(tmp_path / "there"):
         pass
     assert caught.value.errno == errno.EISDIR
-    assert sorted(os.listdir(tmp_path)) == ["link", "there"]
+    assert names_in(tmp_path) == ["link", "there"]
 
 
 def test_a_killed_process_leaves_the_file_of_before(tmp_path: Path) -> None:
