@@ -112,8 +112,9 @@ class ClientBase:
         )
         self._connection = Connection(self._core, max_pending, keys)
         self._streams = itertools.count(1)
-        # Closes a client that was forgotten, and every client when the interpreter exits.
+        # Closes a client that was forgotten. At the interpreter's end the connection's thread is ended in any case.
         self._finalizer = weakref.finalize(self, Connection.close, self._connection)
+        self._finalizer.atexit = False
 
     @classmethod
     def from_profile(cls, name: str, path: str | os.PathLike[str] | None = None, **overrides: Any) -> Self:

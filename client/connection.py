@@ -10,6 +10,8 @@ import contextlib
 import logging
 import math
 import os
+import re
+import socket as sockets
 import threading
 from collections import deque
 
@@ -18,6 +20,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from depthwire.client.core import Call, ClientClosedError, Core
 from depthwire.client.curve import CurveKeys
+from depthwire.client.threads import start_thread
 from depthwire.protocol import DepthwireError, InternalError, InvalidRequestError, OverloadedError
 
 log = logging.getLogger("depthwire.client")
@@ -40,7 +43,9 @@ MAX_WAIT_S = 86_400.0
 REFUSED_RETRY_S = 1.0
 """How soon a daemon that refused the handshake is asked again: its operator may just have let this client in."""
 
-_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
+_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
+_HOST = re.compile(r"tcp://(?:[^;/]*;)?([^\[\]:/;]+):\d+")
+"""Group 1 is the host's name or address, behind a source address where there is one."""
 _FAILURES = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "the daemon there does not accept this client's key",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what listens there does not agree with this client on encryption",
@@ -92,6 +97,8 @@ class Connection:
         self._closing = False
         self._closed = False
         self._blocked = False
+        self._had_address = False
+        self._lookup: threading.Thread | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             self._socket = self._context.socket(zmq.DEALER)
@@ -108,8 +115,7 @@ class Connection:
         self._poller = zmq.Poller()
         for socket in (self._wake_in, self._monitor, self._socket):
             self._poller.register(socket, zmq.POLLIN)
-        self._thread = threading.Thread(target=self._run, name=f"depthwire {core.endpoint}", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._run, self._ask_to_end, f"depthwire {core.endpoint}")
 
     def submit(self, call: Call) -> None:
         """Take a call on, from any thread. Raises ClientClosedError, or OverloadedError beyond max_pending."""
@@ -151,12 +157,15 @@ class Connection:
         """End the thread and whatever still waits; any number of times, from any thread."""
         if os.getpid() != self._pid:
             return
+        self._ask_to_end()
+        if not self.in_own_thread():
+            self._thread.join(CLOSE_TIMEOUT_S)
+
+    def _ask_to_end(self) -> None:
         with self._lock:
             if not self._closing:
                 self._closing = True
                 self._wake()
-        if not self.in_own_thread():
-            self._thread.join(CLOSE_TIMEOUT_S)
 
     def _wake(self) -> None:
         # Under the lock, which is what lets several threads use this end of the pair. One message at most is on its
@@ -205,9 +214,31 @@ class Connection:
                 self._receive()  # answers that made it before the end count
                 self._core.on_disconnected()
             elif event == zmq.EVENT_CLOSED:  # a try to connect found nobody
+                self._had_address = True
                 self._core.on_refused("")
+            elif event == zmq.EVENT_CONNECT_RETRIED:
+                if not self._had_address:  # it did not come so far as to try
+                    self._look_up()
+                self._had_address = False
             else:
                 self._on_failed_handshake(event)
+
+    def _look_up(self) -> None:
+        """Find out why ZeroMQ, which does not say so, finds no address: in a thread, as that may take its time."""
+        host = _HOST.fullmatch(self._core.endpoint)
+        if host is None or (self._lookup is not None and self._lookup.is_alive()):
+            return
+
+        def look_up(name: str = host[1]) -> None:
+            try:
+                sockets.getaddrinfo(name, None)
+            except (OSError, UnicodeError) as error:
+                why = getattr(error, "strerror", None) or error
+                self._core.on_unresolved(f"the host name {name} cannot be resolved ({why})")
+
+        # None of those that the interpreter's end waits for: the resolver keeps it in C alone, for many seconds.
+        self._lookup = threading.Thread(target=look_up, name="depthwire host", daemon=True)
+        self._lookup.start()
 
     def _on_failed_handshake(self, event: int) -> None:
         reason = _FAILURES[zmq.Event(event)]

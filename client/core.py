@@ -116,6 +116,7 @@ class Core:
         self._connected = False
         self._down_since = clock()
         self._refusal = ""
+        self._unresolved = ""
         self._unfinished: dict[int, Call] = {}
         self._ready: OrderedDict[int, Call] = OrderedDict()
         self._in_flight: dict[int, Call] = {}
@@ -181,14 +182,18 @@ class Core:
     def on_connected(self) -> None:
         """A daemon has completed the handshake."""
         self._connected = True
-        self._refusal = ""
+        self._refusal = self._unresolved = ""
 
     def on_refused(self, reason: str) -> None:
         """Somebody listens there, but ends the handshake: what waits goes on to wait, and is told why in the end.
 
         Without a reason: nobody listens there.
         """
-        self._refusal = reason
+        self._refusal, self._unresolved = reason, ""
+
+    def on_unresolved(self, reason: str) -> None:
+        """The endpoint's host name leads nowhere; from any thread. What waits goes on to wait."""
+        self._unresolved = reason
 
     def on_disconnected(self) -> None:
         """The daemon went away: whatever it had not answered is sent again once one is back."""
@@ -235,7 +240,7 @@ class Core:
             if now >= call.deadline:
                 self._expire(call)
             elif not self._connected and now >= self._gives_up_at(call):
-                at_fault = "client_key" if self._refusal else None
+                at_fault = "client_key" if self._refusal else "endpoint" if self._unresolved else None
                 self._finish(call, ConnectionLostError(self._no_daemon(), field=at_fault))
             elif call.state is CallState.DELAYED and now >= call.not_before:
                 call.state = CallState.READY
@@ -315,7 +320,8 @@ class Core:
         return max(call.submitted, self._down_since) + self._connect_timeout_s
 
     def _no_daemon(self) -> str:
-        return f"no daemon answers at {self.endpoint}: {self._refusal or 'is depthwired running there?'}"
+        why = self._refusal or self._unresolved or "is depthwired running there?"
+        return f"no daemon answers at {self.endpoint}: {why}"
 
     def _expire(self, call: Call) -> None:
         text = f"no answer to {call.request.op} within {call.deadline - call.submitted:.3g} s"

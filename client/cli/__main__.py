@@ -5,13 +5,16 @@ The other commands are in the modules beside this one; exit codes and the JSON f
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from depthwire.client.base import DEFAULT_ENDPOINT
+from depthwire.client.cli import console
 from depthwire.client.cli.bag import bag
 from depthwire.client.cli.depth import depth, pc
 from depthwire.client.cli.keys import keygen
@@ -20,7 +23,7 @@ from depthwire.client.cli.session import HEALTH_TIMEOUT_S, Key, Session
 from depthwire.client.cli.stream import stream, view
 from depthwire.client.cli.watch import span, watch
 from depthwire.client.results import Health
-from depthwire.client.view.faults import EXIT_CODES, Exit, fault_of, print_json, say
+from depthwire.client.view.faults import EXIT_CODES, Exit, Terminated, fault_of, print_json, say
 from depthwire.client.view.pictures import PicturesUnavailableError
 from depthwire.protocol import DepthwireError
 
@@ -33,11 +36,14 @@ class Commands(click.Group):
     ) -> Any:
         arguments = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False  # click's own way to end knows neither our exit codes nor JSON
+        console.prepare()
+        _end_in_order()
         try:
-            sys.exit(super().main(arguments, prog_name, **extra) or Exit.DONE)
-        except click.Abort:
-            say("interrupted")
-            sys.exit(Exit.INTERRUPTED)
+            sys.exit(_told(super().main(arguments, prog_name, **extra) or Exit.DONE))
+        except click.Abort as abort:
+            is_terminated = isinstance(abort.__cause__, Terminated)
+            say("terminated" if is_terminated else "interrupted")
+            sys.exit(Exit.TERMINATED if is_terminated else Exit.INTERRUPTED)
         except (click.ClickException, DepthwireError, PicturesUnavailableError, OSError) as error:
             fault = fault_of(error)
             if "--json" in arguments:
@@ -47,6 +53,47 @@ class Commands(click.Group):
             else:
                 say(fault.message)
             sys.exit(fault.exit_code)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Take a command in, and let the group's own options stand behind its name as well as before it."""
+        own = {option for param in cmd.params for option in param.opts}
+        for option in self.params:
+            if isinstance(option, click.Option) and option.name in COMMON and not own & set(option.opts):
+                cmd.params.append(
+                    click.Option(option.opts, type=option.type, hidden=True, expose_value=False, callback=_given_late)
+                )
+        super().add_command(cmd, name)
+
+
+COMMON = frozenset({"endpoint", "profile", "timeout", "server_key", "client_key"})
+"""The group's options that are about the daemon."""
+
+
+def _given_late(context: click.Context, option: click.Parameter, value: Any) -> None:
+    if value is not None:
+        context.obj = context.obj.changed(option.name, value)
+
+
+def _told(code: int) -> int:
+    """The exit code of a command that has done its work: not 0 where what it printed is lost."""
+    if code != Exit.DONE or (problem := console.problem()) is None:
+        return code
+    fault = fault_of(OSError(problem.errno, problem.strerror, "standard output"))
+    say(fault.message)
+    return fault.exit_code
+
+
+def _end_in_order() -> None:
+    """Let SIGTERM, and the end of the terminal, end a command as Ctrl-C does; not where they are ignored (nohup)."""
+
+    def end(number: int, _: object) -> None:
+        raise Terminated(signal.Signals(number).name)
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, end)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
@@ -89,7 +136,10 @@ def main(
     server_key: str | None,
     client_key: str | None,
 ) -> None:
-    """Metric depth and point clouds from a depthwired daemon."""
+    """Metric depth and point clouds from a depthwired daemon.
+
+    The options that say how it is reached may stand before the command or behind it.
+    """
     given = context.get_parameter_source("endpoint") is click.core.ParameterSource.COMMANDLINE
     context.obj = Session(endpoint, given, profile, timeout, _key(context, "server_key"), _key(context, "client_key"))
 

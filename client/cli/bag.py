@@ -13,7 +13,7 @@ import click
 
 from depthwire.client.cli.depth import camera_of
 from depthwire.client.cli.images import Sent, answers, echo, progress
-from depthwire.client.cli.options import intrinsics_option, request_options
+from depthwire.client.cli.options import OutputPath, intrinsics_option, request_options
 from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
 from depthwire.client.results import WARNING_KEY
 from depthwire.client.ros.bag import BagConversion, BagPlan, Frame
@@ -33,7 +33,7 @@ ABOUT_ONE_PICTURE = (MessageError, BadImageError, TooLargeError)
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("bag", type=click.Path(exists=True, path_type=Path), metavar="IN")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The bag to write.")
+@click.option("-o", "--output", type=OutputPath(), required=True, metavar="OUT", help="The bag to write.")
 @click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="An image topic; else all that have pictures.")
 @click.option("--camera-info", metavar="TOPIC", help="Their CameraInfo; else camera_info beside each image topic.")
 @intrinsics_option("A camera calibration instead of CameraInfo messages, for all topics.")

@@ -13,14 +13,23 @@ from typing import Any
 
 import click
 
-from depthwire.client.cli.images import Sent, process
-from depthwire.client.cli.options import DEFAULT_FOV_DEG, fov_option, image_options, intrinsics_option, shape_options
+from depthwire.client.cli.images import Sent, process, without_existing
+from depthwire.client.cli.options import (
+    DEFAULT_FOV_DEG,
+    OutputPath,
+    check_folder_name,
+    fov_option,
+    image_options,
+    intrinsics_option,
+    shape_options,
+    skip_option,
+)
 from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
 from depthwire.client.results import DepthMap, PointCloud
 from depthwire.client.streams.image_files import Source, sources_of
 from depthwire.client.sync_client import DepthClient, DepthFuture
 from depthwire.client.view import pictures
-from depthwire.client.view.depth_files import FORMATS, need_folder, save_depth
+from depthwire.client.view.depth_files import FORMATS, depth_files, need_folder, save_depth
 from depthwire.client.view.faults import EXIT_CODES, CommandError, Exit, Fault, fault_of, say
 from depthwire.client.view.ply import write_ply
 from depthwire.protocol import BadImageError, CalibrationWarning, CameraIntrinsics, DepthwireError
@@ -29,9 +38,7 @@ from depthwire.protocol.options import DEPTH_DTYPES
 
 @click.command(epilog=EXIT_CODES)
 @image_options
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder for the files."
-)
+@click.option("-o", "--output", type=OutputPath(), required=True, metavar="DIR", help="Folder for the files.")
 @click.option(
     "--format",
     "formats",
@@ -46,6 +53,7 @@ from depthwire.protocol.options import DEPTH_DTYPES
     type=click.Choice(list(DEPTH_DTYPES)),
     help="How depth travels, and what npy holds; uint16_mm is millimetres, 0 where there is none.  [default: float32]",
 )
+@skip_option
 @click.pass_obj
 def depth(
     session: Session,
@@ -58,6 +66,7 @@ def depth(
     edge_filter: float | None,
     stride: int | None,
     depth_format: str | None,
+    skip_existing: bool,
     in_flight: int | None,
     as_json: bool,
     **model: Any,
@@ -72,11 +81,14 @@ def depth(
         raise click.UsageError("relative depth has no unit: leave out --range and uint16_mm")
     options: dict[str, Any] = {"range": range_, "edge_filter": edge_filter, "stride": stride}
     options["depth_format"] = depth_format
+    check_folder_name(output, "there are several files for each image: name a folder")
     settings = model_settings(**model)
     sources = sources_of(images, session.timeout)
     if wanted & {"png16", "picture"}:
         need_pillow()
     need_folder(output)
+    if skip_existing:
+        sources = without_existing(sources, lambda s: depth_files(output, s.name, wanted, relative), as_json)
     if relative:
         settings.pop("max_depth")  # without unit, without range
 
@@ -96,7 +108,7 @@ def depth(
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     required=True,
     metavar="FILE|DIR",
     help="cloud.ply, or a folder for NAME.ply of each image.",
@@ -105,6 +117,7 @@ def depth(
 @fov_option
 @click.option("--colours/--no-colours", default=True, help="Give the points the image's colours.")
 @shape_options
+@skip_option
 @click.pass_obj
 def pc(
     session: Session,
@@ -117,6 +130,7 @@ def pc(
     range_: tuple[float, float] | None,
     edge_filter: float | None,
     stride: int | None,
+    skip_existing: bool,
     in_flight: int | None,
     as_json: bool,
     **model: Any,
@@ -138,8 +152,16 @@ def pc(
     to_folder = output.is_dir() or output.suffix.lower() != ".ply"
     if not to_folder and len(sources) > 1:
         raise click.UsageError(f"{output} is one file and there are {len(sources)} images: give a folder with -o")
+    if to_folder:
+        check_folder_name(output, "clouds are PLY files: name cloud.ply, or a folder")
     need_folder(output if to_folder else output.parent)
-    if camera is None:
+
+    def file_of(source: Source) -> Path:
+        return output / f"{source.name}.ply" if to_folder else output
+
+    if skip_existing:
+        sources = without_existing(sources, lambda source: {"ply": file_of(source)}, as_json)
+    if camera is None and sources:
         say(
             f"no --intrinsics: assuming a camera with a horizontal field of view of {assumed_fov:g}°; "
             f"where yours differs the cloud is stretched (--fov sets another)"
@@ -150,7 +172,7 @@ def pc(
         return client.submit("pc", data, used, **options), used
 
     def save(sent: Sent, result: PointCloud) -> dict[str, Any]:
-        file = output / f"{sent.source.name}.ply" if to_folder else output
+        file = file_of(sent.source)
         count = write_ply(file, result.points, result.colors)
         used: CameraIntrinsics = sent.extra
         return {
@@ -173,6 +195,8 @@ def _run(
     in_flight: int,
     as_json: bool,
 ) -> int:
+    if not sources:  # all were there already
+        return Exit.DONE
     with session.open_client(IMAGE_TIMEOUT_S, settings) as client:
         code = process(client, sources, submit, save, in_flight, as_json)
         if code is Exit.DONE and not as_json:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import click
@@ -18,7 +19,7 @@ import click
 from depthwire.client.results import WARNING_KEY, DepthMap
 from depthwire.client.streams.image_files import Source
 from depthwire.client.sync_client import DepthClient, DepthFuture
-from depthwire.client.view.faults import Exit, Fault, fault_of, print_json, say
+from depthwire.client.view.faults import DISK_FULL, Exit, Fault, fault_of, print_json, say
 from depthwire.protocol import (
     ConnectionLostError,
     DepthwireError,
@@ -54,6 +55,22 @@ class Readable(Protocol):
 S = TypeVar("S", bound=Readable)
 Submit = Callable[[DepthClient, Any], "tuple[DepthFuture[Any], Any]"]
 Save = Callable[[Sent, Any], "dict[str, Any]"]
+Files = Callable[[Source], "dict[str, Path]"]
+
+
+def without_existing(sources: Sequence[Source], files_of: Files, as_json: bool) -> list[Source]:
+    """The sources of which a file is missing; the others, whose files are all there, are reported as skipped."""
+    left = []
+    for source in sources:
+        files = files_of(source)
+        if not all(file.is_file() for file in files.values()):
+            left.append(source)
+        elif as_json:
+            texts = {name: str(file) for name, file in files.items()}
+            print_json({"image": source.label, "ok": True, "skipped": True, "files": texts})
+    if skipped := len(sources) - len(left):
+        say(f"{skipped} of {len(sources)} images skipped: their files are there already")
+    return left
 
 
 def process(
@@ -78,6 +95,8 @@ def process(
                 else:
                     report.done(source, outcome[0], outcome[1], fields or {})
                 advance()
+                if isinstance(outcome, OSError) and outcome.errno in DISK_FULL:
+                    break  # the others' files would not fit either
     finally:
         report.summary(sources)
     return report.exit_code

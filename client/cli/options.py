@@ -16,6 +16,35 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DEFAULT_FOV_DEG = 60.0
 
 
+_SUFFIXES = """
+.pcd .ply .las .laz .xyz .pts .e57 .obj .stl .glb .gltf .csv .txt .npy .npz .mat .h5 .exr .pfm .png .jpg .jpeg .webp
+.tif .tiff .bmp .gif .mp4 .avi .mkv .bag .mcap .db3 .zip .json .yaml"""
+FILE_SUFFIXES = frozenset(_SUFFIXES.split())
+"""What somebody writes who means one file of that kind, and not a folder."""
+
+
+class OutputPath(click.Path):
+    """Where results are written; neither nothing nor standard output, for which `-` would stand."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        if value == "-":
+            self.fail(
+                "results are files and do not go to standard output: give a name (./- if it is to be -)", param, ctx
+            )
+        return super().convert(value, param, ctx)
+
+
+def check_folder_name(output: Path, what: str) -> None:
+    """Raises click.BadParameter, which says `what` can be given, for a file's name where a folder is wanted."""
+    if output.suffix.lower() in FILE_SUFFIXES and not output.exists():
+        raise click.BadParameter(f"{output} is the name of a file, and {what}", param_hint="-o")
+
+
 def image_options(command: Command) -> Command:
     """The arguments and options that both commands have."""
     return click.argument("images", nargs=-1, required=True, metavar="IMAGE...")(request_options(command))
@@ -61,6 +90,10 @@ def intrinsics_option(help_text: str) -> Callable[[Command], Command]:
         help=help_text,
     )
 
+
+skip_option = click.option(
+    "--skip-existing", is_flag=True, help="Leave out images whose files are there already, as after an interrupted run."
+)
 
 fov_option = click.option(
     "--fov",

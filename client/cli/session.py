@@ -34,7 +34,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Session:
-    """The options before the command's name: which daemon, and how long an answer may take (seconds)."""
+    """The options of all commands: which daemon, and how long an answer may take (seconds)."""
 
     endpoint: str
     endpoint_given: bool
@@ -70,6 +70,13 @@ class Session:
             return DepthClient(**settings)
         except (ProfileError, InvalidRequestError) as error:
             raise CommandError(replace(fault_of(error), exit_code=Exit.USAGE)) from None
+
+    def changed(self, name: str, value: Any) -> Session:
+        """The session with an option that stood behind the command's name, which goes before one in front of it."""
+        changes: dict[str, Any] = {name: Key(value, is_flag=True) if name.endswith("_key") else value}
+        if name == "endpoint":
+            changes["endpoint_given"] = True
+        return replace(self, **changes)
 
     def _keys(self, settings: dict[str, Any]) -> dict[str, str]:
         """The keys that go before those in `settings`, or that fill a gap there."""

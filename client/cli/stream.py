@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import click
 import numpy as np
 
+from depthwire.client.cli.console import nobody_reads
 from depthwire.client.cli.depth import (
     camera_of,
     formats_of,
@@ -23,15 +24,23 @@ from depthwire.client.cli.depth import (
     size_of,
 )
 from depthwire.client.cli.live_line import LiveLine
-from depthwire.client.cli.options import DEFAULT_FOV_DEG, fov_option, intrinsics_option, model_options
+from depthwire.client.cli.options import (
+    DEFAULT_FOV_DEG,
+    OutputPath,
+    check_folder_name,
+    fov_option,
+    intrinsics_option,
+    model_options,
+)
 from depthwire.client.cli.session import IMAGE_TIMEOUT_S, Session, model_settings
 from depthwire.client.results import WARNING_KEY
 from depthwire.client.streams.capture import paced
+from depthwire.client.streams.image_files import source_word
 from depthwire.client.streams.items import Frame, Policy, StreamItem
 from depthwire.client.streams.iterators import DepthStream
 from depthwire.client.streams.sinks import Bag, CloudFolder, DepthFolder, Sink, is_bag
 from depthwire.client.streams.sources import Cameras, Choice, FrameSource, open_source
-from depthwire.client.view.faults import EXIT_CODES, Exit, fault_of, print_json, say
+from depthwire.client.view.faults import EXIT_CODES, Exit, Terminated, fault_of, print_json, say
 from depthwire.client.view.viewer import DEFAULT_PORT, Viewer
 from depthwire.protocol import (
     BadImageError,
@@ -91,7 +100,7 @@ def stream_options(command: Command) -> Command:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     metavar="DIR|BAG",
     help="Write files into this folder; or a ROS 1 bag, NAME.bag; or, with --format bag, a ROS 2 bag (MCAP).",
 )
@@ -130,6 +139,8 @@ def stream(
             raise click.UsageError("--cloud writes PLY files instead of depth files: leave --format out")
         if formats is not None and output is None:
             raise click.UsageError("--format is of the files to write: name a folder with -o")
+        if output is not None:
+            check_folder_name(output, "name a folder, or a bag: NAME.bag, or any name with --format bag")
         sinks += _folder(output, cloud, wanted, relative)
     if viewing:
         need_pillow()
@@ -190,7 +201,7 @@ def _run(
         own: Cameras = "needed" if op == "pc" else "welcome"
         own = own if intrinsics is None and fov is None else "ignored"
         choice = Choice(topic, camera_info, own, session.timeout)
-        source = stack.enter_context(contextlib.closing(open_source(word, choice)))
+        source = stack.enter_context(contextlib.closing(open_source(source_word(word), choice)))
         opened = [stack.enter_context(contextlib.closing(sink())) for sink in sinks]
         timeout_s = LIVE_TIMEOUT_S if source.is_live else IMAGE_TIMEOUT_S
         client = stack.enter_context(session.open_client(timeout_s, settings))
@@ -206,8 +217,10 @@ def _run(
         line = LiveLine(source.label, results.counts, quiet=as_json)
         try:
             code = _take_all(results, opened, line, as_json, HOPELESS if source.is_live else HOPELESS_FOR_FILES)
-        except KeyboardInterrupt:
-            return Exit.DONE if source.is_live or stays else Exit.INTERRUPTED
+        except KeyboardInterrupt as end:
+            if source.is_live or stays:
+                return Exit.DONE
+            return Exit.TERMINATED if isinstance(end, Terminated) else Exit.INTERRUPTED
         finally:
             line.end()
         if code is Exit.DONE and not as_json:
@@ -245,6 +258,8 @@ def _take_all(
         if as_json:
             print_json(_as_json(item, error, fields))
         if isinstance(error, hopeless):
+            break
+        if as_json and not sinks and nobody_reads():  # `… | head`: whoever read has enough
             break
     if not codes:
         return Exit.DONE

@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from depthwire.client.cli.console import nobody_reads
 from depthwire.client.cli.session import HEALTH_TIMEOUT_S, Session
 from depthwire.client.results import Health
 from depthwire.client.view.faults import Exit, fault_of, print_json
@@ -100,11 +101,10 @@ def watch(session: Session, interval_s: float, as_json: bool) -> int:
                     else:
                         draw([line(report, activity)])
                 sys.stdout.flush()
+                if nobody_reads():  # `… | head`: whoever read has enough
+                    return Exit.DONE
                 time.sleep(max(0.0, interval_s - (time.monotonic() - begun)))
     except KeyboardInterrupt:
-        return Exit.DONE
-    except BrokenPipeError:  # `… | head`: whoever read has enough. Nothing may be flushed into it at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
 
 

@@ -29,6 +29,7 @@ from depthwire.client.results import DepthMap, PointCloud
 from depthwire.client.sync_client import DepthClient
 from depthwire.client.view import pictures
 from depthwire.client.view.faults import Exit, fault_of, say
+from depthwire.client.view.new_file import NewFile
 from depthwire.client.view.pictures import readable_far
 from depthwire.client.view.ply import write_ply
 from depthwire.protocol import CameraIntrinsics, DepthwireError
@@ -220,12 +221,13 @@ def _write(out: Path, answers: Answers, picture: Picture) -> None:
         "cloud.ply": "point cloud with colours, for MeshLab, CloudCompare, Blender, …",
         "relative_picture.png": "the answer to rel_depth in colours",
     }
-    _side_by_side(answers, picture).save(out / "side_by_side.png", optimize=True)
-    pictures.depth_picture(depth, far=readable_far(depth)).save(out / "depth_picture.png")
+    pictures.save_png(out / "side_by_side.png", _side_by_side(answers, picture), optimize=True)
+    pictures.save_png(out / "depth_picture.png", pictures.depth_picture(depth, far=readable_far(depth)))
     pictures.save_depth_png16(out / "depth_mm.png", depth)
-    np.save(out / "depth.npy", depth)
+    with NewFile(out / "depth.npy") as file:
+        np.save(file, depth)
     write_ply(out / "cloud.ply", answers.cloud.points, picture.pixels.reshape(-1, 3))
-    pictures.depth_picture(answers.relative.depth, unit="").save(out / "relative_picture.png")
+    pictures.save_png(out / "relative_picture.png", pictures.depth_picture(answers.relative.depth, unit=""))
     _tell("files", f"in {out.resolve()}:")
     for name, what in files.items():
         _tell("", f"{name:22}{what}")

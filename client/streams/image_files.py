@@ -5,6 +5,7 @@ The commands that send pictures and the sources of `depthwire stream` ask.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import urllib.parse
@@ -57,7 +58,9 @@ class Source:
 
     def _read(self) -> bytes:
         if self.word != "-":
-            return encoded_image(self.word, fetch_timeout_s=self.fetch_timeout_s)
+            return encoded_image(
+                self.word if _is_url(self.word) else user_path(self.word), fetch_timeout_s=self.fetch_timeout_s
+            )
         data = sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1)
         if len(data) > MAX_IMAGE_BYTES:
             raise TooLargeError(f"standard input holds more than {MAX_IMAGE_BYTES} bytes", field="image")
@@ -71,10 +74,12 @@ def sources_of(arguments: Sequence[str], fetch_timeout_s: float | None = None) -
 
     `fetch_timeout_s` is how long fetching one URL may take, where that is not to be the client's own.
 
-    Raises click.UsageError for a folder without pictures and a second `-`.
+    Raises click.UsageError for a folder without pictures, an empty name and a second `-`.
     """
     words: list[str] = []
     for argument in arguments:
+        if not argument:
+            raise click.UsageError("an image's name is empty")
         if argument == "-" and "-" in words:
             raise click.UsageError("standard input can be read only once: give - a single time")
         words += _pictures_in(argument) if _is_folder(argument) else [argument]
@@ -84,8 +89,29 @@ def sources_of(arguments: Sequence[str], fetch_timeout_s: float | None = None) -
     return [Source(without_secrets(word), name, word, limit_s, told) for word, name in zip(words, names, strict=True)]
 
 
+def user_path(name: str) -> Path:
+    """The path that a name on the command line means: as it is where something has that name, else with ~ as home.
+
+    It is absolute where it would begin with ~, so that nobody takes that for a home once more.
+    """
+    path = Path(name)
+    if not str(path).startswith("~"):
+        return path
+    if not path.exists() and not name.startswith("./"):
+        with contextlib.suppress(RuntimeError):  # there is nobody of that name
+            return path.expanduser()
+    return path.absolute()
+
+
+def source_word(word: str) -> str:
+    """A source of frames as its openers take it: with ~ told apart as `user_path` does. Raises click.UsageError."""
+    if not word:
+        raise click.UsageError("the source's name is empty")
+    return str(user_path(word)) if str(Path(word)).startswith("~") else word
+
+
 def _is_folder(argument: str) -> bool:
-    return argument != "-" and not _is_url(argument) and Path(argument).expanduser().is_dir()
+    return argument != "-" and not _is_url(argument) and user_path(argument).is_dir()
 
 
 def _is_url(label: str) -> bool:
@@ -94,7 +120,7 @@ def _is_url(label: str) -> bool:
 
 def _pictures_in(folder: str) -> list[str]:
     """Hidden files, as systems and editors make them (`._a.jpg`), are passed over."""
-    files: Iterable[Path] = Path(folder).expanduser().iterdir()
+    files: Iterable[Path] = user_path(folder).iterdir()
     found, others = [], []
     for file in sorted(file for file in files if not file.name.startswith(".")):
         suffix = file.suffix.lower()

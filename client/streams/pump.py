@@ -14,9 +14,14 @@ from depthwire.client.core import Call, ClientClosedError, Receiver
 from depthwire.client.results import Result
 from depthwire.client.streams.core import Outcome, StreamCore, Ticket
 from depthwire.client.streams.items import Frame, FrameLike, StreamCounts, StreamItem
+from depthwire.client.threads import start_thread
 from depthwire.protocol import DepthwireError
 
 Send = Callable[[Frame, Receiver], Call]
+
+SOURCE_PATIENCE_S = 1.0
+"""How long the interpreter's end waits for a source's next frame: a camera that gives nothing any more must not keep
+the program from ending."""
 
 
 class StreamPump:
@@ -40,15 +45,14 @@ class StreamPump:
 
     def start(self) -> None:
         """Begin to send what is offered."""
-        threading.Thread(target=self._send_all, name="depthwire stream sender", daemon=True).start()
+        start_thread(self._send_all, self.close, "depthwire stream sender")
 
     def drain(self, frames: Iterator[FrameLike]) -> None:
         """Read the source in a thread of its own, so that a camera that blocks holds up nothing else.
 
         The thread ends with the source; if `close` comes first, when the source gives its next frame.
         """
-        # A daemon thread: a camera that gives nothing any more must not keep the program from ending.
-        threading.Thread(target=self._drain, args=(frames,), name="depthwire stream source", daemon=True).start()
+        start_thread(lambda: self._drain(frames), self.close, "depthwire stream source", SOURCE_PATIENCE_S)
 
     # The source, from any one thread
 

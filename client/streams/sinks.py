@@ -5,6 +5,7 @@ The command calls `take` for every result and `close` once at the end.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,9 +15,11 @@ import click
 from depthwire.client.ros.bag_files import NewBag
 from depthwire.client.ros.bag_topics import ImageTopic
 from depthwire.client.ros.conversion import OUTPUTS, Conversion, Prepared, Wanted
+from depthwire.client.ros.errors import BagError
 from depthwire.client.ros.messages import MessageBuilder
 from depthwire.client.streams.items import StreamItem
 from depthwire.client.view.depth_files import need_folder, save_depth
+from depthwire.client.view.faults import fault_of
 from depthwire.client.view.ply import write_ply
 
 OWN_TOPIC, OWN_FRAME_ID = "/camera/image", "camera_optical"
@@ -69,11 +72,16 @@ class Bag:
 
     Topics, stamps and frame_ids are those of `depthwire bag` where the source is a bag; else the stamp is the time at
     which the frame was taken. Points are organized and coloured, as the answers are that come here.
+    It is written into the folder NAME.part and moved to its place by `close`; what a killed run has left stays there.
+    Raises BagError where a bag is there already, in either place, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        need_folder(path.parent)
-        self._bag = NewBag(path)
+        if path.exists():
+            raise BagError(f"{path} is there already: remove it, or name another output", field="output")
+        self._part = path.with_name(path.name + ".part")
+        self._bag = NewBag(self._part / path.name)
+        need_folder(self._part)
         self._conversion = Conversion(MessageBuilder(self._bag.types.store))
         self._path = path
 
@@ -88,7 +96,24 @@ class Bag:
         return {"files": {"bag": str(self._path)}}
 
     def close(self) -> None:
-        self._bag.close()
+        try:
+            try:
+                self._bag.close()
+            except KeyboardInterrupt:  # pressed twice: the bag was finished all the same, in its own thread
+                self._move()
+                raise
+            self._move()
+        except (BagError, OSError) as error:
+            text = f"{fault_of(error).message}; what was written is in {self._part}"
+            raise BagError(text, field="output") from None
+        finally:
+            with contextlib.suppress(OSError):  # it holds what another run has left
+                self._part.rmdir()
+
+    def _move(self) -> None:
+        written = self._part / self._path.name
+        if written.exists():  # which it does with its first message
+            written.rename(self._path)
 
 
 def is_bag(output: Path | None, formats: str | None) -> bool:

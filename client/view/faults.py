@@ -6,6 +6,7 @@ Commands, sources of frames, the viewer and the demo end with these; the library
 from __future__ import annotations
 
 import enum
+import errno
 import json
 import math
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Exit(enum.IntEnum):
     REFUSED = 4
     TOO_LATE = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 EXIT_CODES = """\b
@@ -47,7 +49,15 @@ Exit codes:
   3  no daemon answers, or the connection was lost
   4  the daemon refused
   5  no answer in time
-  130  interrupted"""
+  130  interrupted
+  143  ended by SIGTERM or a terminal that was closed"""
+
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: it ends a command as Ctrl-C does, in order, so that nothing is left by half."""
 
 
 class CommandError(click.ClickException):
@@ -85,7 +95,8 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(error, PicturesUnavailableError):
         return Fault(_one_line(str(error)), Exit.FAILED, {"code": "MISSING_PACKAGE"})
     if isinstance(error, OSError):
-        text = _one_line(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+        what = f"the disk is full ({error.strerror})" if error.errno in DISK_FULL else error.strerror or error
+        text = _one_line(f"{error.filename or ''}: {what}".removeprefix(": "))
         return Fault(text, Exit.FAILED, {"code": "FILE"})
     return Fault(_one_line(str(error)) or type(error).__name__, Exit.FAILED)
 
@@ -113,6 +124,8 @@ def _exit_code(error: DepthwireError) -> Exit:
 
 
 def _advice(error: DepthwireError) -> str:
+    if isinstance(error, ConnectionLostError) and error.field == "endpoint":
+        return ". See that it is written as it should be, or name another daemon with --endpoint or --profile"
     if isinstance(error, ConnectionLostError) and error.field is not None:
         return ". Keys are named with --server-key and --client-key, or in a profile"
     if isinstance(error, ConnectionLostError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depthwire.client.results import depth_as_float32
+from depthwire.client.view.new_file import NewFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -135,7 +135,13 @@ def save_depth_png16(path: str | os.PathLike[str], depth_metres: NDArray[Any]) -
     """
     pil = pillow()
     pixels = depth_millimetres(_checked(depth_metres))
-    pil.Image.fromarray(pixels).save(Path(path), format="PNG")
+    save_png(path, pil.Image.fromarray(pixels))
+
+
+def save_png(path: str | os.PathLike[str], picture: Image, **options: Any) -> None:
+    """Write a PIL image as a PNG file that is whole or not there; `options` are Pillow's. Raises OSError."""
+    with NewFile(path) as file:
+        picture.save(file, format="PNG", **options)  # type: ignore[arg-type]  # Pillow calls `write` alone
 
 
 def side_by_side(panels: Sequence[Panel], width: int | None = None) -> Image:

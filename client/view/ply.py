@@ -6,11 +6,12 @@ Called by `depthwire pc` and the demo; needs numpy alone.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from depthwire.client.view.new_file import NewFile
 
 POINTS_PER_WRITE = 1 << 18  # bounds the extra memory to a few megabytes, whatever the cloud's size
 
@@ -45,7 +46,7 @@ def write_ply(path: str | os.PathLike[str], points: NDArray[Any], colours: NDArr
     names = {"<f4": "float", "u1": "uchar"}
     header = ["ply", "format binary_little_endian 1.0", "comment written by depthwire; metres"]
     header += [f"element vertex {count}", *(f"property {names[kind]} {name}" for name, kind in fields), "end_header"]
-    with Path(path).open("wb") as file:
+    with NewFile(path) as file:
         file.write(("\n".join(header) + "\n").encode("ascii"))
         for first in range(0, len(points), POINTS_PER_WRITE):
             some = slice(first, first + POINTS_PER_WRITE)

@@ -99,6 +99,65 @@ def test_the_interpreter_exits_while_no_daemon_is_there(no_daemon: str) -> None:
     assert (done.returncode, done.stderr) == (3, "")
 
 
+def test_at_exit_the_connection_ends_before_the_buffers_of_what_it_sends_are_freed(daemon: FakeDaemon) -> None:
+    script = """
+        import sys
+        from depthwire.client import DepthClient
+        from depthwire.client.connection import Connection
+
+        def tell_before(owner, name, text):
+            wrapped = getattr(owner, name)
+            setattr(owner, name, lambda *arguments: (print(text, flush=True), wrapped(*arguments)))
+
+        tell_before(Connection, "_shut", "connection ended")
+        client = DepthClient(sys.argv[1], timeout=None)
+        client.metric_depth(bytes(1_000_000))
+        from zmq.utils.garbage import gc  # imported by now, with the first image that is not copied
+        tell_before(gc, "stop", "buffers freed")
+        futures = [client.submit("metric_depth", bytes(8_000_000)) for _ in range(20)]
+    """
+    done = run_script(script, daemon.endpoint)
+    assert (done.returncode, done.stdout.splitlines()[:2], done.stderr) == (
+        0,
+        ["connection ended", "buffers freed"],
+        "",
+    )
+
+
+def test_a_stream_left_by_break_ends_its_threads_before_the_interpreter(daemon: FakeDaemon) -> None:
+    script = """
+        import sys, time
+        from depthwire.client import DepthClient
+        def camera():
+            try:
+                while True:
+                    time.sleep(0.3)
+                    yield bytes(3000)
+            finally:
+                print("camera released")
+        client = DepthClient(sys.argv[1])
+        for item in client.stream(camera(), "metric_depth"):
+            break
+    """
+    done = run_script(script, daemon.endpoint)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "camera released\n", "")
+
+
+def test_a_camera_that_hangs_does_not_keep_the_interpreter(daemon: FakeDaemon) -> None:
+    script = """
+        import sys, time
+        from depthwire.client import DepthClient
+        def camera():
+            yield bytes(3000)
+            time.sleep(3600)
+        client = DepthClient(sys.argv[1])
+        for item in client.stream(camera(), "metric_depth"):
+            break
+    """
+    done = run_script(script, daemon.endpoint)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_is_told_to_open_its_own_client(daemon: FakeDaemon) -> None:
     script = """

@@ -166,3 +166,21 @@ def test_an_older_request_of_a_stream_is_not_sent_again_after_a_newer_one(bench:
     bench.refuse(first, OverloadedError("full"))
     assert isinstance(old.outcomes[0], SupersededError)
     assert [request.meta for request in bench.sent()] == [{"n": 2}]
+
+
+def test_a_host_name_that_leads_nowhere_is_told_until_the_host_is_found() -> None:
+    bench = Bench()
+    _, box = bench.submit()
+    bench.core.on_unresolved("the host name gpu cannot be resolved")
+    bench.wait(20)
+    (outcome,) = box.outcomes
+    assert isinstance(outcome, ConnectionLostError)
+    assert outcome.field == "endpoint"
+    assert "the host name gpu cannot be resolved" in str(outcome)
+    _, box = bench.submit()
+    bench.core.on_refused("")
+    bench.wait(20)
+    (outcome,) = box.outcomes
+    assert isinstance(outcome, ConnectionLostError)
+    assert outcome.field is None
+    assert "is depthwired running there?" in str(outcome)

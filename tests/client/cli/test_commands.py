@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -530,3 +531,55 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(monkeypatch: pytest.Monkey
     result = run("tcp://127.0.0.1:9", "depth", picture(tmp_path / "a.png"), "-o", tmp_path)
     assert result.exit_code == Exit.INTERRUPTED
     assert result.stderr.splitlines()[-1] == "depthwire: interrupted"
+
+
+@pytest.mark.parametrize("command", ["depth", "pc"])
+def test_images_whose_files_are_there_are_skipped_where_that_is_asked(
+    command: str, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in "abc":
+        picture(folder / f"{name}.png")
+    assert run(daemon, command, folder, "-o", out).exit_code == Exit.DONE
+    missing = {"depth": "b_depth.npy", "pc": "b.ply"}[command]
+    (out / missing).unlink()
+    daemon.heard.clear()
+    result = run(daemon, command, folder, "-o", out, "--skip-existing", "--json")
+    assert result.exit_code == Exit.DONE, result.output
+    assert [line.get("skipped", False) for line in json_lines(result)] == [True, True, False]
+    assert "2 of 3 images skipped" in result.stderr
+    assert (out / missing).is_file()
+    assert sum(heard.request.op != "health" for heard in daemon.heard) == 1
+    result = run("tcp://127.0.0.1:1", command, folder, "-o", out, "--skip-existing")
+    assert result.exit_code == Exit.DONE, "nothing is left to ask a daemon for"
+
+
+def test_a_full_disk_ends_the_run(daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(5):
+        picture(folder / f"{number}.png")
+
+    def full(path: Path, *_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(cli_depth, "write_ply", full)
+    result = run(daemon, "pc", folder, "-o", tmp_path / "out", "--in-flight", 1)
+    assert result.exit_code == Exit.FAILED
+    assert f"{tmp_path / 'out' / '0.ply'}: the disk is full" in result.stderr
+    assert "0 of 5 images done, 1 failed, 4 not tried" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are POSIX")
+def test_sigterm_ends_a_command_in_order_with_143(daemon: FakeDaemon, tmp_path: Path) -> None:
+    daemon.script = FakeDaemon.hold
+    command = [sys.executable, "-m", "depthwire.client.cli", "--endpoint", daemon.endpoint, "depth"]
+    command += [str(picture(tmp_path / "a.png")), "-o", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    (held,) = daemon.wait_for_requests(1)
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == Exit.TERMINATED
+    assert said.strip().splitlines()[-1] == "depthwire: terminated"
+    daemon.wait_until(lambda: daemon.cancels == [held.request.id])

@@ -139,8 +139,18 @@ def test_pictures_become_a_bag_stamped_with_the_wall_clock(stream: Run, tmp_path
     assert "is there already" in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["out", "out.bag"])
-def test_interrupted_it_leaves_a_bag_that_can_be_read(name: str, starter: Daemon, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "end", "code"),
+    [
+        ("out", signal.SIGINT, Exit.INTERRUPTED),
+        ("out.bag", signal.SIGINT, Exit.INTERRUPTED),
+        ("out", signal.SIGTERM, Exit.TERMINATED),
+        ("out.bag", signal.SIGTERM, Exit.TERMINATED),
+    ],
+)
+def test_interrupted_it_leaves_a_bag_that_can_be_read(
+    name: str, end: signal.Signals, code: Exit, starter: Daemon, tmp_path: Path
+) -> None:
     source, output = long_drive(tmp_path, 60), tmp_path / name
     words = ["stream", str(source), "--fps", "20", "--cloud", "-o", str(output), "--json", *SMALL]
     words += [] if output.suffix else ["--format", "bag"]
@@ -149,11 +159,13 @@ def test_interrupted_it_leaves_a_bag_that_can_be_read(name: str, starter: Daemon
         try:
             assert process.stdout is not None
             told = [json.loads(process.stdout.readline()) for _ in range(5)]
-            os.kill(process.pid, signal.SIGINT)
+            assert not output.exists(), "it is there when it is whole"
+            os.kill(process.pid, end)
             told += map(json.loads, process.communicate(timeout=30)[0].splitlines())
         finally:
             process.kill()
-    assert process.returncode == Exit.INTERRUPTED
+    assert process.returncode == code
+    assert [path.name for path in tmp_path.glob("out*")] == [name]
     assert all(line["ok"] for line in told)
     made = written(output, "/front/image_raw", ROS1 if output.suffix else ROS2)
     (count,) = {len(messages) for messages in made.values()}

@@ -355,7 +355,13 @@ def test_the_pause_before_a_restart_doubles_up_to_its_limit(doomed_house: House)
 def test_one_that_refuses_to_start_is_asked_ever_more_rarely_and_one_that_crashes_soon_again(house: House) -> None:
     supervisor, patience, now = house.supervisor, Patience(), 1000.0
     link = SimpleNamespace(
-        slot=0, pid=1, exit_text="ended", kill=lambda _: True, close=lambda: None, refuses_to_start=True
+        slot=0,
+        pid=1,
+        exit_text="ended",
+        kill=lambda _: True,
+        has_exited=lambda: True,
+        close=lambda: None,
+        refuses_to_start=True,
     )
     tries = 0
     while now < 1000.0 + 3600:
