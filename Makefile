@@ -6,6 +6,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 ROOMS  := protocol client daemon bench training examples tests
 PACKAGES := $(foreach room,protocol client daemon bench training,-p depthwire.$(room))
 ROS_PACKAGES := ros-core python3-rospy python3-rosbag python3-sensor-msgs python3-diagnostic-msgs python3-image-geometry
+# The built-in model's weights, named beside depthwire so that an unpacked sdist too asks no index for them.
+STARTER := ./daemon/models/starter
 IMAGE  ?=
 OUT    ?= demo-out
 ARGS   ?=
@@ -15,7 +17,7 @@ MINUTES ?= 240
 RUN    ?= training-out
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-full test-ros soak fuzz check bench bench-gpu train setup clean
+.PHONY: help demo serve test test-full test-ros soak fuzz check bench bench-gpu train dist setup clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,16 +66,22 @@ train: $(VENV)/.train  ## render scenes and train the starter model on them for 
 	$(BIN)/depthwire-train run --data $(RUN)/data --held-out $(RUN)/held-out --out $(RUN)/run --minutes $(MINUTES) $(ARGS)
 	$(BIN)/depthwire-train evaluate $(RUN)/run/best.safetensors --held-out $(RUN)/held-out --out $(RUN)/evaluation
 
+dist: $(VENV)/.dev  ## make sdists and wheels of depthwire and of its weights, depthwire-starter, into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --outdir dist $(STARTER)
+	$(BIN)/twine check --strict dist/*
+
 setup: $(VENV)/.dev  ## install everything into .venv/ for working on depthwire
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) build demo-out bench-out training-out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist $(STARTER)/build $(STARTER)/*.egg-info demo-out bench-out training-out *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.daemon: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures]'
+$(VENV)/.daemon: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --constraint constraints.txt $(STARTER) --editable '.[daemon,pictures]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.daemon

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthwire.protocol import DeadlineExceededError, DepthwireError, InvalidRequestError, TooLargeError
+from depthwire.protocol.distribution import install_hint
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -169,7 +170,7 @@ def _encode_array(array: npt.NDArray[Any], encoding: Encoding, jpeg_quality: int
             from PIL import Image
         except ImportError:
             raise MissingEncoderError(
-                "encoding an array needs OpenCV or Pillow: pip install 'depthwire[pictures]', or pass encoded bytes"
+                f"encoding an array needs OpenCV or Pillow: {install_hint('pictures')}, or pass encoded bytes"
             ) from None
         rgb = array if array.ndim == 2 else np.ascontiguousarray(array[:, :, ::-1])
         return _encode_pil(Image.fromarray(rgb), encoding, jpeg_quality)

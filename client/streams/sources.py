@@ -28,6 +28,7 @@ from depthwire.client.streams.image_files import IMAGE_SUFFIXES, Source, sources
 from depthwire.client.streams.items import Frame
 from depthwire.client.view.faults import CommandError, Exit, Fault
 from depthwire.protocol import CameraIntrinsics
+from depthwire.protocol.distribution import install_hint
 
 BAG_SUFFIXES: Final = frozenset({".bag", ".mcap", ".db3"})
 DEFAULT_VIDEO_FPS: Final = 30.0
@@ -268,6 +269,6 @@ def _opencv() -> Any:
     try:
         import cv2
     except ImportError:
-        text = "cameras and videos need OpenCV: install depthwire[camera], as in `pip install 'depthwire[camera]'`"
+        text = f"cameras and videos need OpenCV: {install_hint('camera')}"
         raise CommandError(Fault(text, Exit.FAILED, {"code": "MISSING_PACKAGE"})) from None
     return cv2
