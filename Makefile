@@ -77,8 +77,10 @@ setup: $(VENV)/.dev  ## install everything into .venv/ for working on depthwire
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build dist $(STARTER)/build $(STARTER)/*.egg-info demo-out bench-out training-out *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
+# Nothing is left behind where it fails, or the next `make` would take it for done.
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit(0 if sys.version_info >= (3, 10) else "depthwire needs Python 3.10 or newer, and $(PYTHON) is " + v + ": say which, as in `make PYTHON=python3.12 $(or $(MAKECMDGOALS),demo)`")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'make: $(PYTHON) -m venv failed, see above (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 
 $(VENV)/.daemon: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
 	$(PIP) install --quiet --constraint constraints.txt $(STARTER) --editable '.[daemon,pictures]'

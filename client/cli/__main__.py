@@ -14,6 +14,7 @@ import click
 from depthwire.client.base import DEFAULT_ENDPOINT
 from depthwire.client.cli.bag import bag
 from depthwire.client.cli.depth import depth, pc
+from depthwire.client.cli.doctor import doctor
 from depthwire.client.cli.keys import keygen
 from depthwire.client.cli.models import models
 from depthwire.client.cli.session import HEALTH_TIMEOUT_S, Key, Session
@@ -131,6 +132,7 @@ main.add_command(stream)
 main.add_command(view)
 main.add_command(models)
 main.add_command(keygen)
+main.add_command(doctor)
 
 
 def _key(context: click.Context, name: str) -> Key | None:
