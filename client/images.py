@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     import PIL.Image
 
 Encoding: TypeAlias = Literal["jpeg", "png"]
-ImageSource: TypeAlias = (
-    "bytes | bytearray | memoryview | str | os.PathLike[str] | npt.NDArray[np.uint8] | PIL.Image.Image"
-)
+ImageSource: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | npt.NDArray[Any] | PIL.Image.Image"
+"""Of arrays uint8 alone; but what OpenCV gives for a frame, its MatLike, is typed as an array of any number."""
 
 JPEG_QUALITY = 95
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
