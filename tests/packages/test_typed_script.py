@@ -1,4 +1,4 @@
-"""A typed user script with OpenCV's frames passes mypy and pyright against the installed wheel, and a wrong one does not.
+"""A typed user script with OpenCV frames passes mypy and pyright against the installed wheel; a wrong one does not.
 
 pyright is run as basedpyright, whose wheels bring it and its Node, in pyright's own standard mode.
 """
