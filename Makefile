@@ -6,6 +6,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 ROOMS  := protocol client daemon bench training examples tests
 PACKAGES := $(foreach room,protocol client daemon bench training,-p depthwire.$(room))
 ROS_PACKAGES := ros-core python3-rospy python3-rosbag python3-sensor-msgs python3-diagnostic-msgs python3-image-geometry
+# The built-in model's weights, named beside depthwire so that an unpacked sdist too asks no index for them.
+STARTER := ./daemon/models/starter
 IMAGE  ?=
 OUT    ?= demo-out
 ARGS   ?=
@@ -16,7 +18,7 @@ LOWEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/pytho
 RUN    ?= training-out
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-full test-lowest test-ros soak fuzz check bench bench-gpu train setup clean
+.PHONY: help demo serve test test-full test-lowest test-ros soak fuzz check bench bench-gpu train dist setup clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,16 +70,24 @@ train: $(VENV)/.train  ## render scenes and train the starter model on them for 
 	$(BIN)/depthwire-train run --data $(RUN)/data --held-out $(RUN)/held-out --out $(RUN)/run --minutes $(MINUTES) $(ARGS)
 	$(BIN)/depthwire-train evaluate $(RUN)/run/best.safetensors --held-out $(RUN)/held-out --out $(RUN)/evaluation
 
+dist: $(VENV)/.dev  ## make sdists and wheels of depthwire and of its weights, depthwire-starter, into dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --outdir dist $(STARTER)
+	$(BIN)/twine check --strict dist/*
+
 setup: $(VENV)/.dev  ## install everything into .venv/ for working on depthwire
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) build demo-out bench-out training-out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist $(STARTER)/build $(STARTER)/*.egg-info demo-out bench-out training-out *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
+# Nothing is left behind where it fails, or the next `make` would take it for done.
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit(0 if sys.version_info >= (3, 10) else "depthwire needs Python 3.10 or newer, and $(PYTHON) is " + v + ": say which, as in `make PYTHON=python3.12 $(or $(MAKECMDGOALS),demo)`")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'make: $(PYTHON) -m venv failed, see above (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 
-$(VENV)/.daemon: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures]'
+$(VENV)/.daemon: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --constraint constraints.txt $(STARTER) --editable '.[daemon,pictures]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.daemon

@@ -21,6 +21,7 @@ from depthwire.bench.load import Show, run_load
 from depthwire.bench.peers.settings import PeerSettings
 from depthwire.bench.plan import LoadPlan
 from depthwire.bench.statistics import completion_rate, spread, summary
+from depthwire.protocol.distribution import install_hint
 
 OURS = "depthwire"
 
@@ -57,7 +58,7 @@ def available_peers(names: Sequence[str], show: Show) -> list[Peer]:
         if names and peer.name not in names:
             continue
         if peer.missing:
-            show(f"{peer.name} is skipped: {', '.join(peer.missing)} missing; pip install 'depthwire[peers]' brings it")
+            show(f"{peer.name} is skipped: {', '.join(peer.missing)} missing; {install_hint('peers')} brings it")
         else:
             chosen.append(peer)
     return chosen
@@ -158,4 +159,4 @@ def peer_cells(row: dict[str, Any]) -> list[str]:
 def require_peers(peers: Sequence[Peer]) -> None:
     """Raises click.ClickException where there is nobody to compare with."""
     if not peers:
-        raise click.ClickException("no comparison server can run here: pip install 'depthwire[peers]'")
+        raise click.ClickException(f"no comparison server can run here: {install_hint('peers')}")

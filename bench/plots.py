@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from depthwire.bench.load import LoadRun
+from depthwire.protocol.distribution import install_hint
 
 _INK, _FAINT, _GRID = "#202024", "#6b6b76", "#e3e3e8"
 _BLUE, _ORANGE, _GREEN = "#2f6db5", "#d9772b", "#3c8d5a"
@@ -25,7 +26,7 @@ def plot_loads(path: Path, runs: Sequence[LoadRun], title: str) -> bool:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        click.echo("no picture: matplotlib is missing; pip install 'depthwire[bench]' brings it", err=True)
+        click.echo(f"no picture: matplotlib is missing; {install_hint('bench')} brings it", err=True)
         return False
     sweep = len(runs) > 1
     figure: Any = Figure(figsize=(15 if sweep else 11, 4.8), layout="constrained")

@@ -26,6 +26,7 @@ from depthwire.bench.startup import first_answers, new_shape_delay
 from depthwire.bench.statistics import spread
 from depthwire.bench.transport import ROUNDS, SIZES, transport_table
 from depthwire.client import DepthClient, DepthwireError
+from depthwire.protocol.distribution import install_hint
 
 MANY_CLIENTS = 8
 SWEEP_CLIENTS = (1, 4, 16, 64)
@@ -161,7 +162,7 @@ class StandardSet:
     def _peers(self) -> dict[str, Any]:
         peers = available_peers((), lambda line: click.echo(line, err=True))
         if not peers:
-            return {"failure": "no comparison server is installed: pip install 'depthwire[peers]'"}
+            return {"failure": f"no comparison server is installed: {install_hint('peers')}"}
         with engine_rig(self.rig) as rig:
             info, turn_s = rig.info, MANY_CLIENTS * self._alone(rig, 1) / 1e3
         settings = peer_settings(self.rig, info.threads, info.max_batch)

@@ -32,6 +32,10 @@ from depthwire.protocol import (
     UnknownOpError,
     UnsupportedVersionError,
 )
+from depthwire.protocol.distribution import installed_version
+
+__version__ = installed_version()
+"""Of the distribution. Here and not in `depthwire`: that is a namespace of folders, which has no module of its own."""
 
 __all__ = [
     "AsyncDepthClient",
@@ -66,4 +70,5 @@ __all__ = [
     "TooLargeError",
     "UnknownOpError",
     "UnsupportedVersionError",
+    "__version__",
 ]

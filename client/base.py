@@ -129,6 +129,11 @@ class ClientBase:
     def closed(self) -> bool:
         return self._connection.closed
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether it speaks CURVE, to a daemon whose public key it was given."""
+        return self._connection.has_keys
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.endpoint}{' closed' if self.closed else ''}>"
 

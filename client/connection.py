@@ -153,6 +153,10 @@ class Connection:
     def closed(self) -> bool:
         return self._closing
 
+    @property
+    def has_keys(self) -> bool:
+        return self._has_keys
+
     def close(self) -> None:
         """End the thread and whatever still waits; any number of times, from any thread."""
         if os.getpid() != self._pid:

@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from depthwire.client.web import FETCH_TIMEOUT_S, fetch, is_url
 from depthwire.protocol import DepthwireError, InvalidRequestError, TooLargeError
+from depthwire.protocol.distribution import install_hint
 
 if TYPE_CHECKING:
     import PIL.Image
 
 Encoding: TypeAlias = Literal["jpeg", "png"]
-ImageSource: TypeAlias = (
-    "bytes | bytearray | memoryview | str | os.PathLike[str] | npt.NDArray[np.uint8] | PIL.Image.Image"
-)
+ImageSource: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | npt.NDArray[Any] | PIL.Image.Image"
+"""Of arrays uint8 alone; but what OpenCV gives for a frame, its MatLike, is typed as an array of any number."""
 
 JPEG_QUALITY = 95
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
@@ -91,7 +91,7 @@ def _encode_array(array: npt.NDArray[Any], encoding: Encoding, jpeg_quality: int
             from PIL import Image
         except ImportError:
             raise MissingEncoderError(
-                "encoding an array needs OpenCV or Pillow: pip install 'depthwire[pictures]', or pass encoded bytes"
+                f"encoding an array needs OpenCV or Pillow: {install_hint('pictures')}, or pass encoded bytes"
             ) from None
         rgb = array if array.ndim == 2 else np.ascontiguousarray(array[:, :, ::-1])
         return _encode_pil(Image.fromarray(rgb), encoding, jpeg_quality)

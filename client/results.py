@@ -22,7 +22,7 @@ MAX_STRETCH: Final = 0.02
 """Cameras and encoders round sizes to multiples of up to 16: 1920×1088 is the picture of a 1920×1080 calibration."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DepthMap:
     """The answer to `metric_depth` and `rel_depth`.
 
@@ -35,13 +35,13 @@ class DepthMap:
     The array stands over the received frame, which lives as long as it; it is yours alone and may be written to.
     """
 
-    depth: npt.NDArray[Any] = field(repr=False)
+    depth: npt.NDArray[Any]
     min: float
     max: float
     model: str
     timing: dict[str, float]
     meta: dict[Any, Any]
-    camera: CameraIntrinsics | None = field(default=None, repr=False, kw_only=True)
+    camera: CameraIntrinsics | None = field(default=None, kw_only=True)
     """The request's, or for a `stride` what the daemon made of it; `intrinsics` is what to calculate with."""
 
     @property
@@ -54,8 +54,15 @@ class DepthMap:
         """`depth` as float32 with NaN where there is none: itself where it is that already, else a copy."""
         return depth_as_float32(self.depth)
 
+    def __repr__(self) -> str:
+        arrays = {name: getattr(self, name, None) for name in ("depth", "points", "colors")}
+        shapes = [f"{name}={value.shape} {value.dtype}" for name, value in arrays.items() if value is not None]
+        return (
+            f"{type(self).__name__}({', '.join(shapes)}, min={self.min:.4g}, max={self.max:.4g}, model={self.model!r})"
+        )
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class PointCloud(DepthMap):
     """The answer to `pc`: the depth map in metres, and its points.
 
@@ -64,8 +71,8 @@ class PointCloud(DepthMap):
     red, green and blue of the same pixels, uint8 in the shape of `points`, or None unless they were asked for.
     """
 
-    points: npt.NDArray[np.float32] = field(repr=False)
-    colors: npt.NDArray[np.uint8] | None = field(default=None, repr=False, kw_only=True)
+    points: npt.NDArray[np.float32]
+    colors: npt.NDArray[np.uint8] | None = field(default=None, kw_only=True)
 
 
 Health: TypeAlias = "dict[str, Any]"

@@ -3,7 +3,7 @@
     depthwired                                             # in one terminal
     python examples/photo_to_cloud.py photo.jpg out/       # in another, or cell by cell
 
-Needs Pillow: pip install 'depthwire[pictures]'.
+Needs Pillow: pip install '.[pictures]' in a checkout.
 """
 
 # %% Which photo, and whose depth

@@ -3,7 +3,7 @@
     depthwired                                             # in one terminal, on the machine with the GPU
     python examples/robot_loop.py 0                        # in another: camera 0, or a video file
 
-Needs OpenCV for the camera: pip install 'depthwire[camera]'.
+Needs OpenCV for the camera: pip install '.[camera]' in a checkout.
 """
 
 from __future__ import annotations

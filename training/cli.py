@@ -11,13 +11,22 @@ from typing import Any
 
 import click
 
+from depthwire.daemon.models import catalogue, checkpoints
 from depthwire.daemon.seam.launch import keep_current_folder_from_children
+from depthwire.protocol.distribution import install_hint
 from depthwire.training.errors import TrainingError
 
 _NEW = click.Path(path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-STARTER = Path(__file__).parents[1] / "daemon" / "models" / "depthwire_starter_vitt.safetensors"
+
+
+def starter() -> Path:
+    """The shipped weights, from which training goes on. Raises TrainingError where they are not installed."""
+    try:
+        return checkpoints.resolve(catalogue.lookup("vitt", "starter"), None)
+    except checkpoints.CheckpointNotFound as error:
+        raise TrainingError(str(error)) from None
 
 
 class TrainingGroup(click.Group):
@@ -28,9 +37,15 @@ class TrainingGroup(click.Group):
             return super().invoke(context)
         except TrainingError as error:
             raise click.ClickException(str(error)) from None
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("depthwire"):
+                raise
+            hint = install_hint("daemon,training")
+            raise click.ClickException(f"the package {error.name} is not installed: {hint}") from None
 
 
 @click.group(cls=TrainingGroup)
+@click.version_option(package_name="depthwire")
 def main() -> None:
     """Render training scenes, train the starter model on them, evaluate and export it."""
     keep_current_folder_from_children()
@@ -149,7 +164,7 @@ def run(
         out=out,
         held_out=held_out,
         budget=Budget(steps, minutes),
-        initial=None if from_scratch else initial or STARTER,
+        initial=None if from_scratch else initial or starter(),
         loss=LossWeights(**_given(loss)),
         layouts=layouts,
         loaders=loaders if loaders is not None else (usable_cores() - 1 if others["device"] != "cpu" else 0),

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from depthwire.daemon.models.depth_anything import DepthAnythingV2, WrongCheckpoint, build
+from depthwire.daemon.models.depth_anything import DepthAnythingV2, build
+from depthwire.daemon.models.weight_files import WrongCheckpoint
 from depthwire.training.metrics import Scores, mean_scores, score
 from depthwire.training.network import ENCODER, UnusableWeights
 from depthwire.training.prediction import Floats, HeldOut, held_out_pictures, predict

@@ -17,6 +17,7 @@ from depthwire.client.base import DEFAULT_ENDPOINT
 from depthwire.client.cli import console
 from depthwire.client.cli.bag import bag
 from depthwire.client.cli.depth import depth, pc
+from depthwire.client.cli.doctor import doctor
 from depthwire.client.cli.keys import keygen
 from depthwire.client.cli.models import models
 from depthwire.client.cli.session import HEALTH_TIMEOUT_S, Key, Session
@@ -181,6 +182,7 @@ main.add_command(stream)
 main.add_command(view)
 main.add_command(models)
 main.add_command(keygen)
+main.add_command(doctor)
 
 
 def _key(context: click.Context, name: str) -> Key | None:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from depthwire.client.view.faults import CommandError, Exit, Fault, print_json
+from depthwire.protocol.distribution import install_hint
 
 
 @click.command()
@@ -60,7 +61,7 @@ def _daemon_modules() -> tuple[ModuleType, ModuleType]:
     try:
         from depthwire.daemon.models import catalogue, checkpoints
     except ImportError as error:
-        text = f"the list of models comes with the daemon: pip install 'depthwire[daemon]' ({error})"
+        text = f"the list of models comes with the daemon: {install_hint('daemon')} ({error})"
         raise CommandError(Fault(text, Exit.FAILED, {"code": "MISSING_PACKAGE"})) from None
     return catalogue, checkpoints
 

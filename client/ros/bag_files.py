@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from depthwire.client.ros.errors import BagError, MessageError
 from depthwire.client.ros.messages import message_type
+from depthwire.protocol.distribution import install_hint
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -59,7 +60,7 @@ def need_rosbags() -> None:
     try:
         import rosbags.highlevel  # noqa: F401
     except ImportError:
-        raise BagError("bags need rosbags: pip install 'depthwire[ros]'") from None
+        raise BagError(f"bags need rosbags: {install_hint('ros')}") from None
 
 
 @contextmanager

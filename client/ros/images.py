@@ -16,6 +16,7 @@ import numpy.typing as npt
 from depthwire.client.images import MissingEncoderError
 from depthwire.client.ros.bit_depth import BitDepths
 from depthwire.client.ros.errors import MessageError
+from depthwire.protocol.distribution import install_hint
 
 Picture: TypeAlias = "bytes | memoryview | npt.NDArray[np.uint8]"
 
@@ -118,7 +119,7 @@ def opencv() -> ModuleType:
     try:
         import cv2
     except ImportError:
-        raise MissingEncoderError("this picture needs OpenCV: pip install 'depthwire[ros]'") from None
+        raise MissingEncoderError(f"this picture needs OpenCV: {install_hint('ros')}") from None
     return cv2
 
 
@@ -128,7 +129,7 @@ def _decoded_by_pillow(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
     try:
         from PIL import Image
     except ImportError:
-        raise MissingEncoderError("colours need OpenCV or Pillow: pip install 'depthwire[ros]'") from None
+        raise MissingEncoderError(f"colours need OpenCV or Pillow: {install_hint('ros')}") from None
     try:
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.uint8)[:, :, ::-1]
     except (OSError, ValueError) as error:

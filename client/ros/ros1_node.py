@@ -10,9 +10,14 @@ import dataclasses
 import sys
 from typing import Any
 
-import diagnostic_msgs.msg
-import rospy
-import sensor_msgs.msg
+try:
+    import diagnostic_msgs.msg
+    import rospy
+    import sensor_msgs.msg
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"ros1_node needs ROS 1 ({missing}): source its setup.bash, and run it with the Python that ROS uses")
 
 from depthwire.client.ros.messages import MessageBuilder
 from depthwire.client.ros.node_core import LOOK_INTERVAL_S, REPORT_INTERVAL_S, DepthNode, NodeSettings

@@ -10,12 +10,17 @@ import dataclasses
 import sys
 from typing import Any
 
-import diagnostic_msgs.msg
-import rclpy
-import rclpy.executors
-import sensor_msgs.msg
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
-from rclpy.subscription import Subscription
+try:
+    import diagnostic_msgs.msg
+    import rclpy
+    import rclpy.executors
+    import sensor_msgs.msg
+    from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+    from rclpy.subscription import Subscription
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"ros2_node needs ROS 2 ({missing}): source its setup.bash, and run it with the Python that ROS uses")
 
 from depthwire.client.ros.messages import MessageBuilder
 from depthwire.client.ros.node_core import LOOK_INTERVAL_S, REPORT_INTERVAL_S, DepthNode, NodeSettings

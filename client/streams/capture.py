@@ -21,6 +21,7 @@ from depthwire.client.streams.items import Frame
 from depthwire.client.view.faults import CommandError, Exit, Fault, say
 from depthwire.client.web import is_url
 from depthwire.protocol import DepthwireError
+from depthwire.protocol.distribution import install_hint
 
 DEFAULT_VIDEO_FPS: Final = 30.0
 SILENCE_S: Final = 10.0
@@ -187,6 +188,6 @@ def _opencv() -> Any:
     try:
         import cv2
     except ImportError:
-        text = "cameras and videos need OpenCV: install depthwire[camera], as in `pip install 'depthwire[camera]'`"
+        text = f"cameras and videos need OpenCV: {install_hint('camera')}"
         raise CommandError(Fault(text, Exit.FAILED, {"code": "MISSING_PACKAGE"})) from None
     return cv2

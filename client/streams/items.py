@@ -51,7 +51,7 @@ class StreamItem(Generic[R]):
     age: float
     dropped: int
     error: Exception | None
-    _result: R | None = field(repr=False)
+    _result: R | None
 
     @property
     def result(self) -> R:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+import numpy as np
 
 from depthwire.client.streams.items import FrameLike, StreamCounts, StreamItem
 from depthwire.client.streams.pump import StreamPump
@@ -22,6 +25,24 @@ Frames: TypeAlias = "Iterable[FrameLike]"
 AsyncFrames: TypeAlias = "AsyncIterable[FrameLike] | Iterable[FrameLike]"
 
 
+def check_source(frames: object) -> None:
+    """Raises TypeError for one picture, or the name of a file, in the place of many pictures.
+
+    Such things can be iterated over: a name gives its letters, each of which would be sent as a file of that name.
+    """
+    given = type(frames).__name__
+    if isinstance(frames, (str, os.PathLike)):
+        raise TypeError(
+            f"frames is a {given}, {os.fspath(frames)!r}; it must be an iterable of pictures. Of one picture make "
+            "[picture]; read a video with OpenCV, as examples/robot_loop.py does, or by `depthwire stream FILE`"
+        )
+    is_picture = isinstance(frames, (bytes, bytearray, memoryview)) or (
+        isinstance(frames, np.ndarray) and frames.ndim < 4 and frames.dtype != np.object_
+    )
+    if is_picture or not isinstance(frames, (Iterable, AsyncIterable)):
+        raise TypeError(f"frames is one {given}; it must be an iterable of pictures, such as [picture]")
+
+
 class DepthStream(Iterator[StreamItem[R]], Generic[R]):
     """An iterator over the items of a stream, in order; also a context manager that closes it.
 
@@ -30,6 +51,7 @@ class DepthStream(Iterator[StreamItem[R]], Generic[R]):
     """
 
     def __init__(self, pump: StreamPump, frames: Frames) -> None:
+        check_source(frames)
         self._pump = pump
         self._finalizer = weakref.finalize(self, StreamPump.close, pump)
         pump.drain(iter(frames))
@@ -61,6 +83,7 @@ class AsyncDepthStream(AsyncIterator[StreamItem[R]], Generic[R]):
     """The asyncio twin of DepthStream, over an async iterable or, read in a thread, over any other."""
 
     def __init__(self, pump: StreamPump, frames: AsyncFrames) -> None:
+        check_source(frames)
         self._pump = pump
         self._news = _News(asyncio.get_running_loop())
         pump.on_news = self._news.tell

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from depthwire.client.results import depth_as_float32
 from depthwire.client.view.new_file import NewFile
+from depthwire.protocol.distribution import install_hint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,9 +45,7 @@ def pillow() -> _Pillow:
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:
-        raise PicturesUnavailableError(
-            "making pictures needs Pillow: install depthwire[pictures], as in `pip install 'depthwire[pictures]'`"
-        ) from error
+        raise PicturesUnavailableError(f"making pictures needs Pillow: {install_hint('pictures')}") from error
     return _Pillow(Image, ImageDraw, ImageFont)
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from depthwire.client.streams.items import StreamItem
 from depthwire.client.view.faults import CommandError, Exit, Fault
 from depthwire.client.view.pictures import colourise, readable_far
+from depthwire.protocol.distribution import install_hint
 
 DEFAULT_PORT: Final = 8012
 MAX_POINTS: Final = 150_000
@@ -130,6 +131,6 @@ def _viser() -> Any:
     try:
         import viser
     except ImportError:
-        text = "the view needs viser: install depthwire[view], as in `pip install 'depthwire[view]'`"
+        text = f"the view needs viser: {install_hint('view')}"
         raise CommandError(Fault(text, Exit.FAILED, {"code": "MISSING_PACKAGE"})) from None
     return viser

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from depthwire.daemon.engines.engine import Engine, EngineOptions
+from depthwire.protocol.distribution import install_hint
 
 
 def create_engine(name: str, options: EngineOptions) -> Engine:
@@ -32,7 +33,7 @@ def create_engine(name: str, options: EngineOptions) -> Engine:
         return CudaEngine(options) if choose_device(options.device).type == "cuda" else TorchEngine(options)
     if name == "openvino":
         if find_spec("openvino") is None:
-            raise ValueError("the engine openvino needs the package openvino: pip install 'depthwire[daemon]'")
+            raise ValueError(f"the engine openvino needs the package openvino: {install_hint('daemon')}")
         from depthwire.daemon.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(options)

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from depthwire.daemon.config import parse_address
@@ -23,6 +22,7 @@ from depthwire.daemon.front.bookkeeping import Bookkeeping
 from depthwire.daemon.front.metrics import STAGES, Histogram
 from depthwire.daemon.front.residency import State
 from depthwire.daemon.logs import Rarely
+from depthwire.protocol.distribution import install_hint, installed_version
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -48,9 +48,7 @@ def serve_metrics(front: Bookkeeping, address: str) -> MetricsServer:
         from prometheus_client import CollectorRegistry, ProcessCollector
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
     except ImportError as error:
-        raise OSError(
-            f"--metrics needs the package prometheus-client: pip install 'depthwire[daemon]' ({error})"
-        ) from None
+        raise OSError(f"--metrics needs the package prometheus-client: {install_hint('daemon')} ({error})") from None
     registry: CollectorRegistry = CollectorRegistry()
     registry.register(FrontCollector(front))
     ProcessCollector(registry=registry)
@@ -183,7 +181,7 @@ class FrontCollector:
         )
         hello = next((link.hello for link in links if link is not None and link.hello is not None), None)
         running = [hello.engine, hello.device, hello.precision] if hello else ["", "", ""]
-        info.add_metric([version("depthwire"), *running], 1)
+        info.add_metric([installed_version(), *running], 1)
         yield info
 
 

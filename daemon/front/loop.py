@@ -206,6 +206,18 @@ class Front:
                     break
         return self._close()
 
+    def rehearse(self, is_over: Callable[[], bool]) -> str | None:
+        """Run the workers until `is_over`, which is asked after every turn, and close; why they cannot start, if so.
+
+        For `depthwired --check`: nobody knows the endpoint, so that only the prober has work for them.
+        """
+        try:
+            while self._dispatcher.failure is None and not is_over():
+                self._turn()
+        finally:
+            self._close()
+        return self._dispatcher.failure
+
     def _turn(self) -> None:
         """Wait for something to happen, then do all that it makes possible."""
         self.turned_at = now = self.clock()

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from depthwire.daemon.models.catalogue import CATALOGUE, Checkpoint, ModelKey, lookup, model_key
 from depthwire.daemon.models.staging import staging_folder
+from depthwire.protocol.distribution import install_hint
 
 FOLDER_OPTION = "--checkpoints DIR"
 FOLDER_VARIABLE = "DEPTHWIRE_CHECKPOINTS"
 HUB_TIMEOUT_S = 10.0
 
-_PACKAGE_FOLDER = Path(__file__).parent
+_WEIGHTS_PACKAGE = "depthwire_starter"
+_WEIGHTS_SOURCE = Path(__file__).parent / "starter"
 
 
 class CheckpointNotFound(Exception):
@@ -30,6 +34,9 @@ class CheckpointNotFound(Exception):
     def __init__(self, checkpoint: Checkpoint, folder: Path | None, reason: str) -> None:
         self.checkpoint = checkpoint
         where = f"the folder {folder}" if folder else f"a folder and name that folder with {FOLDER_OPTION}"
+        if checkpoint.builtin:
+            super().__init__(f"checkpoint {checkpoint.name}, which is built in, is not available: {reason}")
+            return
         super().__init__(
             f"checkpoint {checkpoint.name} ({checkpoint.licence}) is not available: {reason}. "
             f"Put the file {checkpoint.file_name} ({checkpoint.size_bytes / 1e6:.0f} MB) into {where} "
@@ -46,8 +53,9 @@ class CheckpointCorrupt(CheckpointNotFound):
 def find_on_disk(checkpoint: Checkpoint, folder: Path | None) -> Path | None:
     """The checkpoint's file, if it is on this machine. Looks at a handful of paths, never at the network.
 
-    In this order: `folder` by the official file name, or the same name ending in `.safetensors`; this package, for a
-    built-in checkpoint; the hub client's cache, which must hold the very revision or the very checksum.
+    In this order: `folder` by the official file name, or the same name ending in `.safetensors`; the distribution
+    depthwire-starter, for a built-in checkpoint; the hub client's cache, which must hold the very revision or the very
+    checksum.
     A file in `folder` is taken as it is, so that fine-tuned weights of one's own can stand in for the official ones.
     """
     if folder is not None:
@@ -55,8 +63,7 @@ def find_on_disk(checkpoint: Checkpoint, folder: Path | None) -> Path | None:
             if _is_file(folder / name):
                 return folder / name
     if checkpoint.builtin:
-        shipped = _PACKAGE_FOLDER / checkpoint.file_name
-        return shipped if _is_file(shipped) else None
+        return next((path for path in _shipped(checkpoint) if _is_file(path)), None)
     return _find_in_hub_cache(checkpoint)
 
 
@@ -86,10 +93,22 @@ def resolve(checkpoint: Checkpoint, folder: Path | None, allow_download: bool = 
     if found is not None:
         return found
     if checkpoint.builtin:
-        raise CheckpointNotFound(checkpoint, folder, "it is missing from the installed package")
+        raise CheckpointNotFound(
+            checkpoint,
+            folder,
+            f"the package depthwire-starter, which holds it, is not installed; {install_hint('starter')}",
+        )
     if not allow_download:
         raise CheckpointNotFound(checkpoint, folder, "it is not on disk, and downloads are switched off")
     return _download(checkpoint, folder, progress)
+
+
+def _shipped(checkpoint: Checkpoint) -> Iterator[Path]:
+    """Where a built-in checkpoint may be: in the checkout that this file is of, else in the installed distribution."""
+    yield _WEIGHTS_SOURCE / _WEIGHTS_PACKAGE / checkpoint.file_name
+    spec = importlib.util.find_spec(_WEIGHTS_PACKAGE)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        yield Path(folder) / checkpoint.file_name
 
 
 def is_verified(checkpoint: Checkpoint) -> bool:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from depthwire.daemon.models.weight_files import WrongCheckpoint as WrongCheckpoint
+from depthwire.daemon.models.weight_files import read_weights
 from depthwire.protocol.messages import PATCH
 
 GRID = 37
@@ -27,10 +29,6 @@ MAX_CACHED_POSITIONS = 8
 """Position embeddings kept, one per input shape: 18 MB each at 1722×518 for vitl."""
 
 _MAX_REASON_CHARACTERS = 300
-
-
-class WrongCheckpoint(ValueError):
-    """A checkpoint file cannot be read, or holds the weights of another network. The text names the file."""
 
 
 @dataclass(frozen=True)
@@ -378,26 +376,14 @@ def build(encoder: str, metric: bool, path: Path) -> DepthAnythingV2:
 
 
 def load_state(model: nn.Module, path: Path) -> None:
-    """Give `model` the weights of an official `.pth` file or of a safetensors file with the same keys.
+    """Give `model` the weights of a file with the official keys, in any of the forms that `read_weights` knows.
 
     The weights become float32 on the CPU, whatever the file holds. No code in the file is run (`weights_only`).
 
     Raises:
         WrongCheckpoint: the file cannot be read, or its keys or shapes are not the model's.
     """
-    try:
-        state = _read_tensors(path)
-    except OSError as error:
-        raise WrongCheckpoint(
-            f"cannot load checkpoint {path}: it cannot be read ({error.strerror or error}); see to its permissions and "
-            "its disk"
-        ) from error
-    except Exception as error:
-        # torch and safetensors raise a dozen different types, and torch advises to run what code the file may hold.
-        raise WrongCheckpoint(
-            f"cannot load checkpoint {path}: it is damaged, cut off or no file of weights ({path.stat().st_size} "
-            f"bytes, {type(error).__name__}); replace it, or delete it to have an official one downloaded again"
-        ) from error
+    state = read_weights(path)
     try:
         # Assigned, not copied: the model may stand on the "meta" device, and no second copy of the weights is made.
         model.load_state_dict({name: value.float() for name, value in state.items()}, strict=True, assign=True)
@@ -407,11 +393,3 @@ def load_state(model: nn.Module, path: Path) -> None:
             f"cannot load checkpoint {path}: its weights are not this network's ({reason}); put the file there that "
             "its name says"
         ) from error
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return cast(dict[str, Tensor], torch.load(path, map_location="cpu", weights_only=True))

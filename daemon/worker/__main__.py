@@ -11,13 +11,10 @@ import os
 import socket
 import sys
 
-from depthwire.daemon.engines.choose import create_engine
-from depthwire.daemon.engines.engine import EngineOptions
 from depthwire.daemon.logs import set_up_logging
 from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.cores import usable_cores
 from depthwire.daemon.worker.ending import end_process
-from depthwire.daemon.worker.pipeline import Worker
 
 log = logging.getLogger("depthwire.worker")
 
@@ -28,9 +25,14 @@ def main() -> None:
     options = jobs.WorkerOptions(**json.loads(options_json))
     set_up_logging(options.log_level, options.log_format)
     threads = options.threads or usable_cores()
-    engine_options = EngineOptions(options.device, options.precision, options.max_batch, threads)
     channel, starts = socket.socket(fileno=int(channel_fd)), socket.socket(fileno=int(starts_fd))
     try:
+        # Here and not above: a package that is missing or broken is to be told as a device that is not there.
+        from depthwire.daemon.engines.choose import create_engine
+        from depthwire.daemon.engines.engine import EngineOptions
+        from depthwire.daemon.worker.pipeline import Worker
+
+        engine_options = EngineOptions(options.device, options.precision, options.max_batch, threads)
         engine = create_engine(options.engine, engine_options)
     except Exception as error:
         is_refusal = isinstance(error, (ValueError, ImportError))

@@ -41,7 +41,9 @@ def test_a_peer_whose_package_is_missing_is_skipped_with_the_extra_that_brings_i
     monkeypatch.setattr("depthwire.bench.compare.PEERS", (*PEERS, missing))
     lines: list[str] = []
     assert available_peers(["absent"], lines.append) == []
-    assert lines == ["absent is skipped: no_such_package missing; pip install 'depthwire[peers]' brings it"]
+    assert lines == [
+        "absent is skipped: no_such_package missing; pip install '.[peers]' in a checkout of depthwire brings it"
+    ]
 
 
 def test_a_server_that_ends_at_once_is_reported_with_the_end_of_its_log() -> None:

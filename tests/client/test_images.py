@@ -79,7 +79,7 @@ def test_grey_arrays_and_views_with_strides_are_encoded() -> None:
 def test_without_opencv_and_pillow_an_array_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(MissingEncoderError, match=r"pip install 'depthwire\[pictures\]'"):
+    with pytest.raises(MissingEncoderError, match=r"pip install '\.\[pictures\]'"):
         encoded_image(gradient())
 
 

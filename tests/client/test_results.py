@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import numpy as np
 import pytest
 
-from depthwire.client.results import WARNING_KEY, DepthMap, depth_as_float32, result_from_reply
+import depthwire.client
+from depthwire.client.results import WARNING_KEY, DepthMap, PointCloud, depth_as_float32, result_from_reply
 from depthwire.protocol import CameraIntrinsics, ProtocolError, Reply, Request, ResultOptions
 
 
@@ -78,3 +81,19 @@ def answer(camera: dict[str, float]) -> DepthMap:
     result = result_from_reply(Request(1, "metric_depth"), Reply(1, "metric_depth", fields))
     assert isinstance(result, DepthMap)
     return result
+
+
+def test_a_result_shows_its_shapes_range_and_model() -> None:
+    depth = np.zeros((480, 640), np.float32)
+    shown = repr(DepthMap(depth, 0.5, 7.123456, "vits_hypersim_518", {}, {}))
+    assert shown == "DepthMap(depth=(480, 640) float32, min=0.5, max=7.123, model='vits_hypersim_518')"
+    points, colors = np.zeros((307200, 3), np.float32), np.zeros((307200, 3), np.uint8)
+    cloud = PointCloud(depth, float("nan"), 7.0, "vits", {}, {}, points, colors=colors)
+    assert repr(cloud) == (
+        "PointCloud(depth=(480, 640) float32, points=(307200, 3) float32, colors=(307200, 3) uint8, "
+        "min=nan, max=7, model='vits')"
+    )
+
+
+def test_the_library_says_its_version() -> None:
+    assert depthwire.client.__version__ == version("depthwire")

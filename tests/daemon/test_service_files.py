@@ -1,7 +1,7 @@
 """The files for operators, checked as far as a machine without systemd as its first process and without Docker allows.
 
 The unit by systemd's own `systemd-analyze verify`, where that is installed; the Dockerfile by rules of our own, since
-nothing here can build it.
+nothing here can build it. tests/packages/test_image.py builds and runs what it copies.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def test_what_is_copied_is_there_and_let_through_by_the_ignore_file() -> None:
 def test_the_image_ends_by_the_signal_that_drains_and_knows_its_own_health() -> None:
     settings = dict(instructions())
     assert settings["STOPSIGNAL"] == "SIGTERM"
-    assert '["depthwire", "health", "--ready"]' in settings["HEALTHCHECK"]
+    assert '["python3", "-I", "-m", "depthwire.daemon.healthcheck"]' in settings["HEALTHCHECK"]
     assert settings["ENTRYPOINT"] == '["depthwired"]'
 
 

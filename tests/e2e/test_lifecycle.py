@@ -171,6 +171,23 @@ def test_a_missing_checkpoint_says_what_to_put_where(start_daemon: DaemonFactory
         assert client.metric_depth(IMAGE).model == "vitt_starter_154"
 
 
+def test_a_checkpoint_that_is_refused_leaves_the_daemon_ready_for_other_models(
+    start_daemon: DaemonFactory, tmp_path: Path
+) -> None:
+    """Here the default one, with a training's state and no weights."""
+    path = tmp_path / "depth_anything_v2_metric_hypersim_vits.pth"
+    torch.save({"optimizer": {}, "epoch": 3}, path)
+    daemon = start_daemon("--checkpoints", str(tmp_path), "--engine", "torch", "--device", "cpu", wait=False)
+    with DepthClient(daemon.endpoint, timeout=60) as client:
+        with pytest.raises(DepthwireError, match="is no network's weights") as refusal:
+            client.metric_depth(IMAGE)
+        assert not refusal.value.retryable
+        assert client.metric_depth(IMAGE, encoder="vitt", dataset="starter").model == "vitt_starter_154"
+        health = client.health()
+    assert health["ready"]
+    assert health["workers"][0]["restarts"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

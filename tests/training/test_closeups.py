@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("embreex", reason="needs the extra depthwire[training]")
+pytest.importorskip("embreex", reason="needs the extra training")
 
 from depthwire.training.lens import defocused
 from depthwire.training.render import Renderer

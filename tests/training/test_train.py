@@ -15,7 +15,7 @@ from safetensors import safe_open
 from depthwire.daemon.models.depth_anything import EncoderConfig
 from depthwire.daemon.models.geometry import network_input_size
 from depthwire.training import network, run_state
-from depthwire.training.cli import STARTER, main
+from depthwire.training.cli import main, starter
 from depthwire.training.dataset import PICTURE_SIZES
 from depthwire.training.export import INPUT_SIZE, export
 from depthwire.training.losses import LossWeights, depth_loss
@@ -132,7 +132,7 @@ def test_every_weight_in_use_learns(tiny: None) -> None:
 
 
 def test_positions_are_the_same_at_every_size_of_a_picture() -> None:
-    encoder = network.trainable(STARTER).pretrained
+    encoder = network.trainable(starter()).pretrained
     width = encoder.config.width
 
     def grid(rows: int, columns: int) -> torch.Tensor:
@@ -144,7 +144,7 @@ def test_positions_are_the_same_at_every_size_of_a_picture() -> None:
 
 
 def test_positions_differ_from_place_to_place_and_are_not_lost_beside_the_picture() -> None:
-    model = network.trainable(STARTER)
+    model = network.trainable(starter())
     positions = model.pretrained.position_embedding(9, 12)[0, 1:]
     distances = torch.cdist(positions, positions).fill_diagonal_(torch.inf)
     tokens = model.pretrained.patch_embed(torch.randn(1, 3, 126, 168))
@@ -153,12 +153,12 @@ def test_positions_differ_from_place_to_place_and_are_not_lost_beside_the_pictur
 
 
 def test_positions_are_not_trained() -> None:
-    model = network.trainable(STARTER)
+    model = network.trainable(starter())
     assert not model.pretrained.pos_embed.requires_grad
 
 
 def test_norms_biases_and_tokens_do_not_decay() -> None:
-    model = network.trainable(STARTER)
+    model = network.trainable(starter())
     decayed, kept = network.parameter_groups(model, 0.05)
     assert decayed["weight_decay"] == 0.05
     assert kept["weight_decay"] == 0
@@ -182,8 +182,8 @@ def test_the_average_follows_fast_at_first_and_slowly_later(tiny: None) -> None:
 
 def test_an_export_has_the_shipped_files_keys_shapes_and_facts(tmp_path: Path) -> None:
     path = tmp_path / "starter.safetensors"
-    export(network.trainable(STARTER), path)
-    with safe_open(path, "pt") as new, safe_open(STARTER, "pt") as shipped:
+    export(network.trainable(starter()), path)
+    with safe_open(path, "pt") as new, safe_open(starter(), "pt") as shipped:
         assert set(new.keys()) == set(shipped.keys())
         assert new.metadata() == shipped.metadata()
         for name in shipped.keys():  # noqa: SIM118

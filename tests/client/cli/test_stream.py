@@ -153,7 +153,7 @@ def test_what_is_not_installed_is_named(
     monkeypatch.setitem(sys.modules, module, None)
     result = run(daemon, *(str(folder) if word == "PICTURES" else word for word in arguments))
     assert result.exit_code == Exit.FAILED
-    assert f"depthwire[{extra}]" in result.output
+    assert f"pip install '.[{extra}]'" in result.output
 
 
 def test_the_live_line_tells_rate_ages_and_drops_and_each_error_once(

@@ -218,4 +218,4 @@ def test_the_package_imports_with_neither_ros_nor_rosbags_nor_opencv_nor_pillow(
         "try:\n    open_bag(Path('x')).__enter__()\nexcept ros.BagError as error:\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "pip install 'depthwire[ros]'" in done.stdout
+    assert "pip install '.[ros]' in a checkout" in done.stdout

@@ -14,7 +14,7 @@ setup(
         (f"share/{NAME}/launch", ["launch/depth.launch.py"]),
         (f"share/{NAME}/config", ["config/depth.yaml"]),
     ],
-    install_requires=["setuptools", "depthwire"],
+    install_requires=["setuptools"],  # and depthwire, which depth.py asks for: no index is to be asked for that name
     zip_safe=True,
     description="Depth images and point clouds of a camera from a depthwired daemon.",
     license="Apache-2.0",

@@ -6,9 +6,13 @@ import sys
 
 
 def main() -> None:
-    """Run the node that comes with the pip package depthwire."""
+    """Run the node that comes with depthwire's client."""
     try:
         from depthwire.client.ros.ros2_node import main as run
     except ModuleNotFoundError as error:
-        sys.exit(f"depthwire_ros: {error}. Install the client for this Python: pip install depthwire")
+        if (error.name or "").partition(".")[0] == "depthwire":
+            remedy = "Install the client for this Python: `pip install .` in a checkout of depthwire"
+        else:
+            remedy = "Install it for this Python, or source ROS 2's setup file first"
+        sys.exit(f"depthwire_ros: {error}. {remedy}")
     run()
