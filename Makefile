@@ -79,6 +79,7 @@ $(VENV)/.daemon: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.daemon
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,test,check]'
 	$(PIP) install --quiet --no-deps jkp-depth-anything-v2==0.1.1
+	$(PIP) install --quiet --no-deps --ignore-requires-python depth-anything-3==0.1.1
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
