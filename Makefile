@@ -93,6 +93,7 @@ $(VENV)/.daemon: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.daemon
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[daemon,pictures,test,check]'
 	$(PIP) install --quiet --no-deps jkp-depth-anything-v2==0.1.1
+	$(PIP) install --quiet --no-deps --ignore-requires-python depth-anything-3==0.1.1
 	@touch $@
 
 # Not the extra `test`: what the tests alone need (viewers, other frameworks) has bounds of its own, and they do without.

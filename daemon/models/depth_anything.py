@@ -1,5 +1,6 @@
 """Depth Anything V2, the whole network in one file: a DINOv2 encoder and a DPT head, to be read from top to bottom.
-The torch engine builds and runs it; nothing else knows its layers. Inference only: no dropout, no gradients needed.
+The torch engine builds and runs it; depth_anything_3.py is made of the same parts, and nothing else knows its layers.
+Inference only: no dropout, no gradients needed.
 
 Sources of the formulas: DINOv2 (arXiv 2304.07193), DPT (arXiv 2103.13413), Depth Anything V2 (arXiv 2406.09414). The
 names of modules, and so the state-dict keys, are those of the official `.pth` files.
@@ -59,7 +60,8 @@ ENCODERS: dict[str, EncoderConfig] = {
 }
 
 
-def _size(x: Tensor) -> tuple[int, int]:
+def map_size(x: Tensor) -> tuple[int, int]:
+    """Height and width of (…, H, W)."""
     # No int(): a trace hands out sizes as tensors, and records what is computed from them.
     return x.shape[-2], x.shape[-1]
 
@@ -151,18 +153,24 @@ class PatchEmbedding(nn.Module):
 
 
 class Encoder(nn.Module):
-    """DINOv2 vision transformer; returns the tokens of the four taken layers."""
+    """DINOv2 vision transformer; returns the tokens of the four taken layers.
 
-    def __init__(self, config: EncoderConfig) -> None:
+    Args:
+        config: its size.
+        mask_token: whether files have one. It is used in training only, but files are loaded strictly.
+        last_norm_eps: of the norm that all taken layers go through.
+    """
+
+    def __init__(self, config: EncoderConfig, mask_token: bool = True, last_norm_eps: float = LAYER_NORM_EPS) -> None:
         super().__init__()
         self.config = config
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + GRID * GRID, config.width))
-        # Used in training only, but every official file has it, and files are loaded strictly.
-        self.mask_token = nn.Parameter(torch.zeros(1, config.width))
+        if mask_token:
+            self.mask_token = nn.Parameter(torch.zeros(1, config.width))
         self.patch_embed = PatchEmbedding(config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+        self.norm = nn.LayerNorm(config.width, eps=last_norm_eps)
         self._positions: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
         self.register_load_state_dict_post_hook(_forget_positions)  # type: ignore[no-untyped-call]
 
@@ -200,7 +208,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, positions: Tensor | None = None) -> list[Tensor]:
         """(B, 3, H, W) → four tensors (B, patches, width), normalised, without the class token."""
         if positions is None:
-            height, width = _size(x)
+            height, width = map_size(x)
             positions = self.position_embedding(height // PATCH, width // PATCH)
         tokens = self.patch_embed(x.to(self.cls_token.dtype))
         tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1) + positions
@@ -219,7 +227,8 @@ def _forget_positions(encoder: nn.Module, _: Any) -> None:
 # ------------------------------------------------------------------------------------------------- head (DPT)
 
 
-def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+def enlarge(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, h, w) → (B, C, *size), bilinear."""
     return F.interpolate(x, size, mode="bilinear", align_corners=True)
 
 
@@ -236,56 +245,81 @@ class ResidualConvUnit(nn.Module):
 
 
 class FeatureFusion(nn.Module):
-    """Adds a finer feature map to the coarser path, refines the sum and enlarges it to `size`."""
+    """Adds a finer feature map to the coarser path, refines the sum and enlarges it to `size`.
 
-    def __init__(self, features: int) -> None:
+    The first stage has no finer map to add; without `adds`, it has no layers for that either.
+    """
+
+    def __init__(self, features: int, adds: bool = True) -> None:
         super().__init__()
-        self.resConfUnit1 = ResidualConvUnit(features)
+        if adds:
+            self.resConfUnit1 = ResidualConvUnit(features)
         self.resConfUnit2 = ResidualConvUnit(features)
         self.out_conv = nn.Conv2d(features, features, 1)
 
     def forward(self, path: Tensor, finer: Tensor | None, size: tuple[int, int]) -> Tensor:
         if finer is not None:
             path = path + self.resConfUnit1(finer)
-        return cast(Tensor, self.out_conv(_resize(self.resConfUnit2(path), size)))
+        return cast(Tensor, self.out_conv(enlarge(self.resConfUnit2(path), size)))
 
 
 class Fusion(nn.Module):
-    """From four feature maps to depth, coarse to fine ("scratch" in the official files)."""
+    """From four feature maps to one, coarse to fine ("scratch" in the official files).
 
-    def __init__(self, config: EncoderConfig, metric: bool) -> None:
+    Args:
+        config: the size of the network.
+        spare: whether the coarsest stage has the layers that it does not use, as the files of V2 do.
+    """
+
+    def __init__(self, config: EncoderConfig, spare: bool = True) -> None:
         super().__init__()
         features = config.features
         self.layer1_rn, self.layer2_rn, self.layer3_rn, self.layer4_rn = (
             nn.Conv2d(channels, features, 3, padding=1, bias=False) for channels in config.out_channels
         )
-        self.refinenet1, self.refinenet2, self.refinenet3, self.refinenet4 = (FeatureFusion(features) for _ in range(4))
+        self.refinenet1, self.refinenet2, self.refinenet3 = (FeatureFusion(features) for _ in range(3))
+        self.refinenet4 = FeatureFusion(features, adds=spare)
         self.output_conv1 = nn.Conv2d(features, features // 2, 3, padding=1)
-        self.output_conv2 = nn.Sequential(
-            nn.Conv2d(features // 2, DEPTH_CHANNELS, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(DEPTH_CHANNELS, 1, 1),
-            nn.Sigmoid() if metric else nn.ReLU(),
-        )
 
-    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
+    def fuse(self, maps: list[Tensor]) -> Tensor:
+        """Four maps (B, channels, …), from fine to coarse → (B, features / 2, 2h, 2w), h × w being the finest one's."""
         first, second, third, fourth = maps
         first, second = self.layer1_rn(first), self.layer2_rn(second)
         third, fourth = self.layer3_rn(third), self.layer4_rn(fourth)
-        path = self.refinenet4(fourth, None, _size(third))
-        path = self.refinenet3(path, third, _size(second))
-        path = self.refinenet2(path, second, _size(first))
-        height, width = _size(first)
-        path = self.output_conv1(self.refinenet1(path, first, (2 * height, 2 * width)))
-        # The seam of half precision: from here on the network computes in the dtype of its last layers.
-        path = path.to(self.output_conv2[0].weight.dtype)
-        return cast(Tensor, self.output_conv2(_resize(path, size)))
+        path = self.refinenet4(fourth, None, map_size(third))
+        path = self.refinenet3(path, third, map_size(second))
+        path = self.refinenet2(path, second, map_size(first))
+        height, width = map_size(first)
+        return cast(Tensor, self.output_conv1(self.refinenet1(path, first, (2 * height, 2 * width))))
 
 
-class DPTHead(nn.Module):
-    """Tokens of four layers → feature maps at 4, 2, 1 and ½ times the patch grid → depth at full size."""
+def output_layers(features: int, *activation: nn.Module) -> nn.Sequential:
+    """The last layers of a head: (B, features / 2, H, W) → (B, 1, H, W)."""
+    return nn.Sequential(
+        nn.Conv2d(features // 2, DEPTH_CHANNELS, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(DEPTH_CHANNELS, 1, 1),
+        *activation,
+    )
+
+
+class DepthFusion(Fusion):
+    """From four feature maps to depth."""
 
     def __init__(self, config: EncoderConfig, metric: bool) -> None:
+        super().__init__(config)
+        self.output_conv2 = output_layers(config.features, nn.Sigmoid() if metric else nn.ReLU())
+
+    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
+        # The seam of half precision: from here on the network computes in the dtype of its last layers.
+        path = self.fuse(maps).to(cast(nn.Conv2d, self.output_conv2[0]).weight.dtype)
+        return cast(Tensor, self.output_conv2(enlarge(path, size)))
+
+
+class Reassembly(nn.Module):
+    """Tokens of four layers → feature maps at 4, 2, 1 and ½ times the patch grid: what every head begins with."""
+
+    def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         finest, finer, _, coarsest = config.out_channels
         self.projects = nn.ModuleList(nn.Conv2d(config.width, n, 1) for n in config.out_channels)
@@ -297,14 +331,26 @@ class DPTHead(nn.Module):
                 nn.Conv2d(coarsest, coarsest, kernel_size=3, stride=2, padding=1),
             )
         )
-        self.scratch = Fusion(config, metric)
 
-    def forward(self, taken: list[Tensor], rows: int, columns: int) -> Tensor:
-        """Four tensors (B, rows·columns, width) → (B, H, W) float32."""
+    def reassemble(self, taken: list[Tensor], rows: int, columns: int) -> list[Tensor]:
+        """Four tensors (B, rows·columns, width) → four maps, from fine to coarse."""
         maps = []
         for tokens, project, resize in zip(taken, self.projects, self.resize_layers, strict=True):
             grid = tokens.transpose(1, 2).reshape(tokens.shape[0], -1, rows, columns)
             maps.append(resize(project(grid)))
+        return maps
+
+
+class DPTHead(Reassembly):
+    """Tokens of four layers → depth at full size."""
+
+    def __init__(self, config: EncoderConfig, metric: bool) -> None:
+        super().__init__(config)
+        self.scratch = DepthFusion(config, metric)
+
+    def forward(self, taken: list[Tensor], rows: int, columns: int) -> Tensor:
+        """Four tensors (B, rows·columns, width) → (B, H, W) float32."""
+        maps = self.reassemble(taken, rows, columns)
         return cast(Tensor, self.scratch(maps, (rows * PATCH, columns * PATCH))).squeeze(1).float()
 
 
@@ -342,7 +388,7 @@ class DepthAnythingV2(nn.Module):
         Raises:
             ValueError: H or W is not a multiple of 14.
         """
-        height, width = _size(x)
+        height, width = map_size(x)
         if height % PATCH or width % PATCH:
             raise ValueError(f"network input must be a multiple of {PATCH} on each side, got {width}×{height}")
         return cast(Tensor, self.depth_head(self.pretrained(x, positions), height // PATCH, width // PATCH))

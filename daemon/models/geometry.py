@@ -38,3 +38,39 @@ def network_input_size(height: int, width: int, model_input_size: int) -> tuple[
 def _multiple_of_patch(side: float, at_least: int) -> int:
     rounded = round(side / PATCH) * PATCH  # round() takes a tie to the even number, as numpy's does
     return rounded if rounded >= at_least else ceil(side / PATCH) * PATCH
+
+
+@lru_cache(maxsize=1024)
+def longest_side_input_size(height: int, width: int, longest_side: int = 504) -> tuple[int, int]:
+    """Size (height, width) in pixels, multiples of 14, at which a picture enters a network of Depth Anything 3.
+
+    The "upper bound" rule of the official code: the picture is scaled so that its longer side becomes `longest_side`
+    (`scaled_to_longest_side`), then each side is taken to the nearest multiple of 14, a tie up.
+    640×480 at 504 is 504×378; 1280×720 is 504×280, by way of 504×284.
+
+    No side is less than 14: of strips more than 72 times as long as wide the official code makes an input of less than
+    one patch, which its network refuses.
+
+    The result never exceeds `longest_side` squared if that is a multiple of 14, and then its longer side is that.
+
+    Raises:
+        ValueError: a side or `longest_side` is not positive.
+    """
+    scaled_height, scaled_width = scaled_to_longest_side(height, width, longest_side)
+    return _nearest_multiple_of_patch(scaled_height), _nearest_multiple_of_patch(scaled_width)
+
+
+def scaled_to_longest_side(height: int, width: int, longest_side: int) -> tuple[int, int]:
+    """Size (height, width) in whole pixels of a picture scaled so that its longer side becomes `longest_side`.
+
+    Raises:
+        ValueError: a side or `longest_side` is not positive.
+    """
+    if height < 1 or width < 1 or longest_side < 1:
+        raise ValueError(f"sizes must be at least 1 pixel, got {width}×{height} pixels at input size {longest_side}")
+    scale = longest_side / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _nearest_multiple_of_patch(side: int) -> int:
+    return max(1, (2 * side + PATCH) // (2 * PATCH)) * PATCH

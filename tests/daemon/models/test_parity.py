@@ -5,7 +5,6 @@ against the official package on the whole path from a JPEG file to a depth map, 
 from __future__ import annotations
 
 import importlib
-import math
 import re
 import sys
 import types
@@ -25,11 +24,9 @@ from depthwire.daemon.models.depth_anything import ENCODERS, DepthAnythingV2
 from depthwire.daemon.models.geometry import network_input_size
 from depthwire.daemon.models.preprocess import normalise
 from depthwire.daemon.models.upsample import upsample
+from tests.networks import assert_same_depth, picture, randomise
 
 PHOTOS = Path(__file__).resolve().parents[4] / "shared" / "photos"
-TOLERANCE = 1e-4
-"""Largest difference allowed, as a fraction of the reference's own range (max - min) in that picture."""
-
 Array = NDArray[np.float32]
 
 
@@ -43,15 +40,7 @@ def random_network(encoder: str, metric: bool) -> DepthAnythingV2:
     """
     torch.manual_seed(sum(map(ord, encoder)) + metric)
     model = DepthAnythingV2(ENCODERS[encoder], metric).requires_grad_(False).eval()
-    for name, value in model.named_parameters():
-        if "norm" in name or name.endswith("gamma"):
-            value.normal_(1.0 if name.endswith("weight") else 0.2, 0.1)
-        elif name.endswith("bias") or value.ndim < 2:
-            value.normal_(0.0, 0.05)
-        elif name.endswith(("pos_embed", "cls_token")):
-            value.normal_(0.0, 0.5)
-        else:
-            value.normal_(0.0, 1.0 / math.sqrt(value[0].numel()))
+    randomise(model)
     last = model.depth_head.scratch.output_conv2[2]
     logits: list[torch.Tensor] = []
     watch = last.register_forward_hook(lambda _, __, output: logits.append(output))
@@ -63,29 +52,7 @@ def random_network(encoder: str, metric: bool) -> DepthAnythingV2:
     return model
 
 
-def assert_same_depth(ours: Array, reference: Array) -> None:
-    assert ours.shape == reference.shape
-    span = float(reference.max() - reference.min())
-    # Comparing constants would prove nothing.
-    assert reference.std() > 0.02 * max(abs(float(reference.max())), 1e-6)
-    difference = float(np.abs(ours - reference).max())
-    assert difference <= TOLERANCE * span, f"max |Δ| is {difference / span:.1e} of the range"
-
-
 # --------------------------------------------------------------------------------------- pictures as JPEG files
-
-
-def picture(height: int, width: int) -> NDArray[np.uint8]:
-    """Smooth shading, edges and fine texture, BGR."""
-    rng = np.random.default_rng(height * width)
-    coarse = rng.uniform(0, 255, (5, 7, 3)).astype(np.float32)
-    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    for _ in range(12):
-        centre = (int(rng.integers(width)), int(rng.integers(height)))
-        colour = tuple(float(value) for value in rng.uniform(0, 255, 3))
-        cv2.circle(image, centre, int(rng.integers(10, max(11, height // 4))), colour, int(rng.choice([-1, 3])))
-    image += rng.normal(0, 12, image.shape).astype(np.float32)
-    return np.clip(image, 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from depthwire.daemon.models.preprocess import MEAN, STD, normalise
+from depthwire.daemon.models.geometry import longest_side_input_size
+from depthwire.daemon.models.preprocess import (
+    MEAN,
+    STD,
+    normalise,
+    normalise_by_longest_side,
+    resize_by_longest_side,
+)
 
 
 def official(bgr: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
@@ -110,3 +117,60 @@ def test_other_pictures_are_refused(bgr: NDArray[np.uint8]) -> None:
 def test_an_unfit_place_is_refused(out: NDArray[np.float32]) -> None:
     with pytest.raises(ValueError, match="out must be"):
         normalise(noise(20, 20), 56, 56, out=out)
+
+
+# ----------------------------------------------------------------------------------------------- by the longest side
+# That it is the official package's input is shown in test_depth_anything_3_parity.py.
+
+
+def test_by_the_longest_side_a_picture_is_resized_in_two_steps() -> None:
+    bgr = noise(720, 1280)
+    small = cv2.resize(bgr, (504, 284), interpolation=cv2.INTER_AREA)
+    expected = cv2.resize(small, (504, 280), interpolation=cv2.INTER_AREA)
+    assert (resize_by_longest_side(bgr, 280, 504) == expected).all()
+    in_one_step = cv2.resize(bgr, (504, 280), interpolation=cv2.INTER_AREA)
+    assert (in_one_step != expected).mean() > 0.5
+
+
+@pytest.mark.parametrize(("height", "width"), [(70, 126), (63, 100), (300, 504), (297, 504), (1, 1)])
+def test_by_the_longest_side_a_step_is_cubic_where_a_side_grows(height: int, width: int) -> None:
+    bgr = noise(height, width)
+    size = longest_side_input_size(height, width, 504)
+    expected = bgr
+    for step in ((round(height * 504 / width), 504), size):
+        if step != expected.shape[:2]:
+            grows = step[0] > expected.shape[0] or step[1] > expected.shape[1]
+            expected = cv2.resize(expected, step[::-1], interpolation=cv2.INTER_CUBIC if grows else cv2.INTER_AREA)
+    assert (resize_by_longest_side(bgr, *size) == expected).all()
+
+
+def test_by_the_longest_side_values_are_normalised_and_red_comes_first() -> None:
+    bgr = noise(378, 504)
+    planes = normalise_by_longest_side(bgr, 378, 504)
+    for channel in range(3):
+        expected = (bgr[:, :, 2 - channel] / 255 - MEAN[channel]) / STD[channel]
+        assert np.abs(planes[channel] - expected).max() < 1e-6
+    assert planes.dtype == np.float32
+    assert planes.flags.c_contiguous
+
+
+def test_by_the_longest_side_it_writes_into_the_place_it_is_given() -> None:
+    batch = np.full((3, 3, 378, 504), np.nan, np.float32)
+    returned = normalise_by_longest_side(noise(480, 640), 378, 504, out=batch[1])
+    assert np.shares_memory(returned, batch)
+    assert np.isfinite(batch[1]).all()
+    assert np.isnan(batch[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("size", [(378, 518), (392, 504), (504, 378), (504, 504)])
+def test_by_the_longest_side_another_size_than_the_rules_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="640×480"):
+        normalise_by_longest_side(noise(480, 640), *size)
+
+
+def test_by_the_longest_side_wrong_arrays_are_refused() -> None:
+    for bgr in (noise(480, 640)[..., :2], noise(480, 640)[0], noise(480, 640).astype(np.float32)):
+        with pytest.raises(ValueError, match="expected"):
+            normalise_by_longest_side(bgr, 378, 504)
+    with pytest.raises(ValueError, match="out must be"):
+        normalise_by_longest_side(noise(480, 640), 378, 504, out=np.empty((3, 504, 378), np.float32))
