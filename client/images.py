@@ -5,6 +5,7 @@ Both clients call `encoded_image` before they submit. OpenCV and Pillow are impo
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -69,8 +70,22 @@ def encoded_image(
     )
 
 
+def user_path(name: str) -> Path:
+    """The path that a name means: as it is where something has that name, else with ~ as home.
+
+    It is absolute where it would begin with ~, so that nobody takes that for a home once more.
+    """
+    path = Path(name)
+    if not str(path).startswith("~"):
+        return path
+    if not path.exists() and not name.startswith("./"):
+        with contextlib.suppress(RuntimeError):  # there is nobody of that name
+            return path.expanduser()
+    return path.absolute()
+
+
 def _read(path: Path, max_bytes: int) -> bytes:
-    with path.expanduser().open("rb") as file:
+    with user_path(str(path)).open("rb") as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise TooLargeError(f"{path}: larger than {max_bytes} bytes", field="image")

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 # still sends before that one frees the buffers.
 import zmq.utils.garbage  # noqa: F401
 
+SOURCE_PATIENCE_S = 1.0
+"""How long the interpreter's end waits for a source's next frame: a camera that gives nothing any more must not keep
+the program from ending."""
 EXIT_PATIENCE_S = 5.0
 """How long the end of the interpreter waits for a thread that does what is bounded by itself."""
 

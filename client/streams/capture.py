@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depthwire.client.streams.items import Frame
+from depthwire.client.threads import SOURCE_PATIENCE_S, start_thread
 from depthwire.client.view.faults import CommandError, Exit, Fault, say
 from depthwire.client.web import is_url
 from depthwire.protocol import DepthwireError
@@ -93,8 +95,8 @@ class Capture:
     def _live(self) -> Iterator[Frame]:
         mail: queue.Queue[Frame | OSError] = queue.Queue(maxsize=1)
         ended = threading.Event()
-        # A daemon thread: a read that hangs must not keep the program from ending.
-        threading.Thread(target=self._watch, args=(mail, ended), name="depthwire camera", daemon=True).start()
+        # It reads in C++, where the interpreter's end must not meet it; a read that hangs is not waited for long.
+        start_thread(partial(self._watch, mail, ended), ended.set, "depthwire camera", SOURCE_PATIENCE_S)
         try:
             while not self._closed.is_set():
                 try:

@@ -5,7 +5,6 @@ The commands that send pictures and the sources of `depthwire stream` ask.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
 import urllib.parse
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from depthwire.client.images import MAX_IMAGE_BYTES, encoded_image
+from depthwire.client.images import MAX_IMAGE_BYTES, encoded_image, user_path
 from depthwire.client.streams.orientation import TURNS, orientation
 from depthwire.client.view.faults import say
 from depthwire.client.web import FETCH_TIMEOUT_S, is_url, without_secrets
@@ -87,20 +86,6 @@ def sources_of(arguments: Sequence[str], fetch_timeout_s: float | None = None) -
     limit_s = FETCH_TIMEOUT_S if fetch_timeout_s is None else fetch_timeout_s
     told: set[str] = set()
     return [Source(without_secrets(word), name, word, limit_s, told) for word, name in zip(words, names, strict=True)]
-
-
-def user_path(name: str) -> Path:
-    """The path that a name on the command line means: as it is where something has that name, else with ~ as home.
-
-    It is absolute where it would begin with ~, so that nobody takes that for a home once more.
-    """
-    path = Path(name)
-    if not str(path).startswith("~"):
-        return path
-    if not path.exists() and not name.startswith("./"):
-        with contextlib.suppress(RuntimeError):  # there is nobody of that name
-            return path.expanduser()
-    return path.absolute()
 
 
 def source_word(word: str) -> str:

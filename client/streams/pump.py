@@ -14,14 +14,10 @@ from depthwire.client.core import Call, ClientClosedError, Receiver
 from depthwire.client.results import Result
 from depthwire.client.streams.core import Outcome, StreamCore, Ticket
 from depthwire.client.streams.items import Frame, FrameLike, StreamCounts, StreamItem
-from depthwire.client.threads import start_thread
+from depthwire.client.threads import SOURCE_PATIENCE_S, start_thread
 from depthwire.protocol import DepthwireError
 
 Send = Callable[[Frame, Receiver], Call]
-
-SOURCE_PATIENCE_S = 1.0
-"""How long the interpreter's end waits for a source's next frame: a camera that gives nothing any more must not keep
-the program from ending."""
 
 
 class StreamPump:

@@ -118,3 +118,11 @@ def test_pil_images_of_the_usual_modes_are_encoded() -> None:
 def test_anything_else_is_a_type_error_that_lists_what_goes(image: Any) -> None:
     with pytest.raises(TypeError, match="it must be encoded bytes, a path, an http"):
         encoded_image(image)
+
+
+def test_a_tilde_means_home_only_where_nothing_has_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~odd.jpg").write_bytes(b"\xff\xd8 odd")
+    assert encoded_image("~odd.jpg") == b"\xff\xd8 odd"
+    with pytest.raises(FileNotFoundError, match="nobody"):
+        encoded_image("~nobody.of.that.name.jpg")

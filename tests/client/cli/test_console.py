@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from depthwire.client.cli import __main__ as cli
 from depthwire.client.cli import console
-from depthwire.client.streams.image_files import source_word, user_path
+from depthwire.client.images import user_path
+from depthwire.client.streams.image_files import source_word
 from depthwire.client.view.faults import Exit
 from tests.client.cli.test_commands import picture
 from tests.client.fake_daemon import FakeDaemon
