@@ -15,7 +15,7 @@ from depthwire.client.results import DepthMap, PointCloud
 from depthwire.client.ros.bit_depth import BitDepths
 from depthwire.client.ros.camera import Rectifier, camera_intrinsics, needs_rectification
 from depthwire.client.ros.errors import CameraInfoError
-from depthwire.client.ros.images import Picture, decoded, image_source, rgb_of
+from depthwire.client.ros.images import Picture, image_source, rgb_of, strictly_decoded
 from depthwire.client.ros.messages import DepthEncoding, MessageBuilder, finite_points
 from depthwire.client.sync_client import DepthClient, DepthFuture
 from depthwire.protocol import CameraIntrinsics
@@ -83,7 +83,7 @@ class Conversion:
         if isinstance(info, CameraIntrinsics):
             return Prepared(wanted, header, picture, info)
         if wanted.rectify and needs_rectification(info, rectified):
-            pixels = picture if isinstance(picture, np.ndarray) else decoded(picture)
+            pixels = picture if isinstance(picture, np.ndarray) else strictly_decoded(picture)
             straight, intrinsics, inside = self._rectifier.rectify(pixels, info)
             return Prepared(wanted, header, straight, intrinsics, None if inside.all() else inside)
         try:

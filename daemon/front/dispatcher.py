@@ -15,6 +15,7 @@ from functools import partial
 from depthwire.daemon.config import Config
 from depthwire.daemon.front.loader import MAX_ATTEMPTS, Loader
 from depthwire.daemon.front.metrics import Metrics
+from depthwire.daemon.front.orders import job_of, worker_options
 from depthwire.daemon.front.outbox import Outbox
 from depthwire.daemon.front.pacing import Pacing
 from depthwire.daemon.front.prober import Prober, is_probe
@@ -27,14 +28,12 @@ from depthwire.daemon.models.catalogue import Checkpoint
 from depthwire.daemon.seam import jobs
 from depthwire.daemon.seam.arena import Arena
 from depthwire.daemon.seam.cores import usable_cores
-from depthwire.daemon.seam.devices import worker_devices
 from depthwire.protocol import (
     ERROR_CLASSES,
     DeadlineExceededError,
     DepthwireError,
     InternalError,
 )
-from depthwire.protocol.options import PLAIN
 
 log = logging.getLogger("depthwire.dispatcher")
 
@@ -71,7 +70,7 @@ class Dispatcher:
             batch_s=config.batch_timeout_s,
             load_s=config.load_timeout_s,
         )
-        options = _worker_options(config)
+        options = worker_options(config)
         scheduler.forecast.threads = options[0].threads or usable_cores()
         self.supervisor = Supervisor(options, arena.fd, patience, self._on_death)
         keys = [catalogue.parse_model_key(name) for name in config.preload]
@@ -417,58 +416,8 @@ class Dispatcher:
         link.staged += 1
         link.residency.begin(pending.bucket, pending.model, now)
         pending.place_at_worker = self._pacing.place(pending)
-        return link.send(_job(pending))
+        return link.send(job_of(pending))
 
 
 def _bucket(encoder: str, dataset: str, height: int, width: int) -> Bucket:
     return Bucket(catalogue.lookup(encoder, dataset), height, width)
-
-
-def _job(pending: Pending) -> jobs.Stage:
-    camera, layout, block, options = pending.camera, pending.layout, pending.result_block, pending.request.options
-    return jobs.Stage(
-        ticket=pending.ticket,
-        encoder=pending.checkpoint.encoder,
-        dataset=pending.checkpoint.dataset,
-        input_height=pending.input_height,
-        input_width=pending.input_width,
-        image_offset=pending.image_block,
-        image_length=pending.image_bytes,
-        image_format=pending.image_format,
-        width=pending.width,
-        height=pending.height,
-        depth_offset=layout.offset("depth_map", block),
-        points_offset=layout.offset("pointcloud", block),
-        scale=pending.scale,
-        fx=camera.fx if camera else 1.0,
-        fy=camera.fy if camera else 1.0,
-        cx=camera.cx if camera else 0.0,
-        cy=camera.cy if camera else 0.0,
-        deadline=pending.deadline,
-        colors_offset=layout.offset("colors", block),
-        options=None if options is PLAIN else options.to_wire(),
-        place=pending.place_at_worker,
-    )
-
-
-def _worker_options(config: Config) -> list[jobs.WorkerOptions]:
-    """One worker for each device. Where there is one, and `auto`, the worker finds out what it is."""
-    devices = worker_devices(config.engine, config.device)
-    threads = config.threads
-    if not threads and len(devices) > 1:
-        threads = max(1, usable_cores() // len(devices))  # alone, each worker would take all
-    return [
-        jobs.WorkerOptions(
-            engine=config.engine,
-            device=device,
-            precision=config.precision,
-            max_batch=config.max_batch,
-            threads=threads,
-            decode=config.decode,
-            checkpoints=str(config.checkpoints) if config.checkpoints else None,
-            download=config.download,
-            log_level=config.log_level,
-            log_format=config.log_format,
-        )
-        for device in devices
-    ]

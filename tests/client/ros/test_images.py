@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from depthwire.client import ros
+from depthwire.client.ros import MessageError, images
 from depthwire.client.ros.bit_depth import BitDepths
 from depthwire.client.ros.images import decoded
 from tests.client.ros.recording import ROS1, ROS2, jpeg
@@ -237,3 +238,15 @@ def test_depth_that_image_transport_compressed_is_no_picture(kind: str, bits: in
             ros.image_source(message)
     else:
         assert bytes(ros.image_source(message)) == data  # type: ignore[arg-type]
+
+
+def test_a_damaged_jpeg_is_not_rectified_into_plausible_pixels() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    good = cv2.imencode(".jpg", picture)[1].tobytes()
+    assert np.array_equal(images.strictly_decoded(good), images.decoded(good))
+    damaged = good[: len(good) * 6 // 10] + b"\xff\xd9"
+    assert images.decoded(damaged) is not None, "OpenCV takes it"
+    with pytest.raises(MessageError, match="damaged"):
+        images.strictly_decoded(damaged)
+    png = cv2.imencode(".png", picture)[1].tobytes()
+    assert np.array_equal(images.strictly_decoded(png), picture)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from depthwire.daemon.config import Config
-from depthwire.daemon.front import dispatcher
+from depthwire.daemon.front import orders
 from depthwire.daemon.seam import devices
 from depthwire.daemon.seam.devices import count_cuda_devices, worker_devices
 
@@ -108,12 +108,12 @@ class _Spec:
 
 
 def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher, "usable_cores", lambda: 16)
-    options = dispatcher._worker_options(Config(device="cuda:0,cuda:1,cuda:2", max_batch=6))
+    monkeypatch.setattr(orders, "usable_cores", lambda: 16)
+    options = orders.worker_options(Config(device="cuda:0,cuda:1,cuda:2", max_batch=6))
     assert [(o.device, o.threads, o.max_batch) for o in options] == [
         ("cuda:0", 5, 6),
         ("cuda:1", 5, 6),
         ("cuda:2", 5, 6),
     ]
-    assert [o.threads for o in dispatcher._worker_options(Config(device="cuda:0,cuda:1", threads=3))] == [3, 3]
-    assert [o.threads for o in dispatcher._worker_options(Config(device="cpu"))] == [0]
+    assert [o.threads for o in orders.worker_options(Config(device="cuda:0,cuda:1", threads=3))] == [3, 3]
+    assert [o.threads for o in orders.worker_options(Config(device="cpu"))] == [0]
