@@ -10,7 +10,8 @@ import os
 import sys
 
 _RUN_WITHOUT_CURRENT_FOLDER = (
-    "import sys; del sys.path[0]; import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+    "import sys; sys.path[:1] = filter(None, sys.path[:1]); import runpy; "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
 """For Python 3.10, which puts the current folder on sys.path whatever it is told, unless it is to ignore PYTHONPATH."""
 

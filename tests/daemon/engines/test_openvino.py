@@ -354,7 +354,8 @@ def test_a_worker_that_ends_while_it_converts_leaves_neither_process_nor_folder(
         assert list(folder.iterdir()) == []
         assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
     finally:
-        link.kill()
+        link.kill(60)
+        link.close()
         arena.close()
 
 

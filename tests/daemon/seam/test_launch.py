@@ -50,7 +50,8 @@ def test_a_worker_runs_nothing_from_the_current_folder(
         assert poll.poll(1e3 * LIMIT_S)
         assert [type(message) for message in link.receive()] == [jobs.Hello]
     finally:
-        link.kill()
+        link.kill(LIMIT_S)
+        link.close()
         arena.close()
     assert not list(marks.iterdir())
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from depthwire.daemon.engines import choose
 from depthwire.daemon.front.supervisor import WorkerLink
 from depthwire.daemon.models import catalogue
 from depthwire.daemon.seam import jobs
@@ -150,7 +151,8 @@ class Bench:
         return self.floats(job.depth_offset, job.width * job.height).reshape(job.height, job.width)
 
     def close(self) -> None:
-        self.link.kill()
+        self.link.kill(LIMIT_S)
+        self.link.close()
         self.arena.close()
 
 
@@ -406,7 +408,7 @@ def test_only_settings_that_can_never_work_end_a_worker_with_78(
     ends = socket.socketpair()
     descriptors = [end.detach() for end in ends]
     monkeypatch.setattr(sys, "argv", ["worker", *map(str, [*descriptors, 0]), OPTIONS.to_json()])
-    monkeypatch.setattr(entry, "create_engine", fail)
+    monkeypatch.setattr(choose, "create_engine", fail)
     monkeypatch.setattr(entry, "set_up_logging", lambda *_: None)
     monkeypatch.setattr(logging, "shutdown", lambda: None)
     monkeypatch.setattr(os, "_exit", sys.exit)
