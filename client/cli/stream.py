@@ -321,7 +321,7 @@ def _stay(sinks: Sequence[Sink]) -> None:
     for sink in sinks:
         if isinstance(sink, Viewer):
             sink.show_late()
-    say("the source has ended and the view stays; Ctrl-C ends it")
     with contextlib.suppress(KeyboardInterrupt):
+        say("the source has ended and the view stays; Ctrl-C ends it")
         while True:
             time.sleep(3600)
