@@ -44,9 +44,10 @@ def test_what_a_child_said_comes_back() -> None:
 
 
 def test_one_that_takes_too_long_is_killed() -> None:
+    before = set(psutil.Process().children())  # other tests' helpers, such as multiprocessing's
     with pytest.raises(subprocess.TimeoutExpired):
         children.run_child(SLEEP, 0.1)
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= before
 
 
 def test_the_end_ends_them_and_lets_none_begin() -> None:
