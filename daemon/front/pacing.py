@@ -126,4 +126,4 @@ class Pacing:
         passes = 1
         if all(other.bucket == running.bucket for other in before):
             passes += len(before) // link.hello.max_batch
-        return link.batch_started + passes * pace.least_pass_s - decode_s - _HAND_OVER_S
+        return link.batch_started + passes * pace.shortest_pass_s - decode_s - _HAND_OVER_S
