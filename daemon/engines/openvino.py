@@ -16,8 +16,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ from depthwire.daemon.results.target import Target
 from depthwire.daemon.seam.children import run_child
 from depthwire.daemon.seam.launch import module_command
 from depthwire.daemon.seam.memory import usable_memory_bytes
+from depthwire.protocol.distribution import installed_version
 from depthwire.protocol.messages import PATCH
 
 log = logging.getLogger("depthwire.worker")
@@ -218,17 +217,9 @@ def _ingredients(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
         "encoder": checkpoint.encoder,
         "metric": checkpoint.metric,
         "openvino": openvino.__version__,
-        "depthwire": _package_version(),
+        "depthwire": installed_version(),  # "unknown" in a checkout: the sources' digests tell one from another
         "sources": {source: file_digest(_DAEMON / source) for source in _SOURCES},
     }
-
-
-@cache
-def _package_version() -> str:
-    try:
-        return version("depthwire")
-    except PackageNotFoundError:  # run from a checkout: the sources' digests tell one from another
-        return "unknown"
 
 
 def _convert_in_process_of_its_own(checkpoint: Checkpoint, path: Path, folder: Path) -> None:

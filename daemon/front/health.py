@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from depthwire.daemon.front.bookkeeping import Bookkeeping
@@ -13,8 +12,9 @@ from depthwire.daemon.front.residency import State
 from depthwire.daemon.front.supervisor import WorkerLink, WorkerState
 from depthwire.daemon.models import catalogue
 from depthwire.protocol import VERSION
+from depthwire.protocol.distribution import installed_version
 
-_RELEASE = version("depthwire")
+_RELEASE = installed_version()
 
 
 def health_report(front: Bookkeeping) -> dict[str, Any]:
